@@ -1,0 +1,188 @@
+//! Finding and listing credentials.
+
+use crate::backend::read;
+use crate::error::Result;
+use crate::rows::{AccountRow, CredentialRow, ServiceAccountRow};
+use crate::schema::*;
+use crate::types::{Ts, Uid};
+use crate::{Page, Store};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use std::collections::HashMap;
+use symbolon_domain::verdict::{AccountFacts, ServiceAccountFacts};
+use symbolon_domain::{
+    AccountId, Credential, CredentialId, EnvironmentId, ServiceAccountId, Timestamp,
+};
+
+/// A credential with the facts about its owners that a verdict needs.
+#[derive(Debug, Clone)]
+pub struct FoundCredential {
+    pub credential: Credential,
+    pub service_account: Option<ServiceAccountFacts>,
+    pub account: AccountFacts,
+}
+
+/// How often and when a credential was used, as far as flushed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CredentialUse {
+    pub last_used_at: Option<Timestamp>,
+    pub uses: i64,
+}
+
+/// Which credentials to list.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenQuery {
+    pub account: AccountId,
+    /// `None` lists those that belong to the account or an environment directly.
+    pub service_account: Option<ServiceAccountId>,
+    /// Only direct ones of this environment.
+    pub environment: Option<EnvironmentId>,
+    pub include_revoked: bool,
+}
+
+type WithOwners = (CredentialRow, Option<ServiceAccountRow>, AccountRow);
+
+macro_rules! with_owners {
+    ($filter:expr) => {
+        credentials::table
+            .inner_join(accounts::table)
+            .left_join(service_accounts::table)
+            .filter($filter)
+            .select((
+                CredentialRow::as_select(),
+                Option::<ServiceAccountRow>::as_select(),
+                AccountRow::as_select(),
+            ))
+    };
+}
+
+fn found_credential((credential, owner, account): WithOwners) -> Result<FoundCredential> {
+    let account = account.value()?;
+    let service_account = owner.map(ServiceAccountRow::value).transpose()?;
+    Ok(FoundCredential {
+        credential: credential.value()?,
+        service_account: service_account.map(|it| ServiceAccountFacts {
+            id: it.id,
+            status: it.status,
+            environment_id: it.environment_id,
+            scopes: it.scopes,
+            basic_auth_enabled: it.basic_auth_enabled,
+            contact_ever_confirmed: it.contact_confirmed_at.is_some(),
+        }),
+        account: AccountFacts {
+            id: account.id,
+            status: account.status,
+            max_lifetime: account.policy.max_lifetime,
+            require_confirmed_contact: account.policy.require_confirmed_contact,
+        },
+    })
+}
+
+impl Store {
+    /// The credential with this public id, by one indexed join. The secret is not compared here.
+    pub async fn find_by_public_id(&self, public_id: &str) -> Result<Option<FoundCredential>> {
+        let found = read!(self, |c| with_owners!(credentials::public_id.eq(public_id))
+            .first::<WithOwners>(c)
+            .await
+            .optional())?;
+        found.map(found_credential).transpose()
+    }
+
+    /// The same by id.
+    pub async fn find_with_owners(&self, id: CredentialId) -> Result<Option<FoundCredential>> {
+        let found = read!(self, |c| with_owners!(credentials::id.eq(Uid(id.0)))
+            .first::<WithOwners>(c)
+            .await
+            .optional())?;
+        found.map(found_credential).transpose()
+    }
+
+    pub async fn find_credential(
+        &self,
+        account: AccountId,
+        id: CredentialId,
+    ) -> Result<Option<Credential>> {
+        let row: Option<CredentialRow> = read!(self, |c| credentials::table
+            .find(Uid(id.0))
+            .filter(credentials::account_id.eq(Uid(account.0)))
+            .select(CredentialRow::as_select())
+            .first(c)
+            .await
+            .optional())?;
+        row.map(CredentialRow::value).transpose()
+    }
+
+    /// Newest first, strictly older than the page's start.
+    pub async fn list_credentials(&self, query: TokenQuery, page: Page) -> Result<Vec<Credential>> {
+        let rows: Vec<CredentialRow> = read!(self, |c| {
+            let mut select = credentials::table
+                .select(CredentialRow::as_select())
+                .order(credentials::id.desc())
+                .limit(page.limit)
+                .into_boxed();
+            select = match query.service_account {
+                Some(id) => select.filter(credentials::service_account_id.eq(Uid(id.0))),
+                None => select
+                    .filter(credentials::account_id.eq(Uid(query.account.0)))
+                    .filter(credentials::service_account_id.is_null()),
+            };
+            if let Some(id) = query.environment {
+                select = select.filter(credentials::environment_id.eq(Uid(id.0)));
+            }
+            if !query.include_revoked {
+                select = select.filter(credentials::status.ne("revoked"));
+            }
+            if let Some(after) = page.after {
+                select = select.filter(credentials::id.lt(Uid(after)));
+            }
+            select.load(c).await
+        })?;
+        rows.into_iter().map(CredentialRow::value).collect()
+    }
+
+    /// The primary tokens of these service accounts.
+    pub async fn primaries(
+        &self,
+        of: &[ServiceAccountId],
+    ) -> Result<HashMap<ServiceAccountId, Credential>> {
+        let ids: Vec<Uid> = of.iter().map(|id| Uid(id.0)).collect();
+        let rows: Vec<CredentialRow> = read!(self, |c| credentials::table
+            .filter(credentials::service_account_id.eq_any(ids))
+            // Written out, so that the partial index serves.
+            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("is_primary"))
+            .select(CredentialRow::as_select())
+            .load(c)
+            .await)?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let credential = row.value()?;
+            if let Some(owner) = credential.owner.service_account() {
+                found.insert(owner, credential);
+            }
+        }
+        Ok(found)
+    }
+
+    pub async fn uses(&self, of: &[CredentialId]) -> Result<HashMap<CredentialId, CredentialUse>> {
+        let ids: Vec<Uid> = of.iter().map(|id| Uid(id.0)).collect();
+        let rows: Vec<(Uid, Ts, i64)> = read!(self, |c| credential_use::table
+            .filter(credential_use::credential_id.eq_any(ids))
+            .select((
+                credential_use::credential_id,
+                credential_use::last_used_at,
+                credential_use::uses
+            ))
+            .load(c)
+            .await)?;
+        let of_row = |(id, at, uses): (Uid, Ts, i64)| {
+            (
+                CredentialId(id.0),
+                CredentialUse {
+                    last_used_at: Some(at.0),
+                    uses,
+                },
+            )
+        };
+        Ok(rows.into_iter().map(of_row).collect())
+    }
+}

@@ -1,0 +1,189 @@
+//! A fresh, migrated database per test, on either backend. Only for tests.
+
+use crate::{Location, Store, StoreSettings};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A database that is removed with the value.
+pub struct TestDatabase {
+    pub store: Store,
+    pub settings: StoreSettings,
+    pub name: &'static str,
+    directory: Option<PathBuf>,
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.directory {
+            // Best effort: what is left lies in the system's temporary directory.
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+}
+
+fn unique() -> String {
+    format!(
+        "symbolon_t{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// A migrated SQLite file.
+pub async fn sqlite() -> TestDatabase {
+    let directory = std::env::temp_dir().join(unique());
+    std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
+    let settings = StoreSettings::new(Location::Sqlite(directory.join("test.db")));
+    let store = Store::open(&settings).expect("settings of tests are right");
+    store.migrate().await.expect("migrations run");
+    TestDatabase {
+        store,
+        settings,
+        name: "sqlite",
+        directory: Some(directory),
+    }
+}
+
+/// A migrated database on the server that `cargo xtask test` started; `None` without one.
+///
+/// Migrations run once a process, into a template that the others are copied from.
+pub async fn postgres() -> Option<TestDatabase> {
+    static TEMPLATE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    let base = std::env::var("SYMBOLON_TEST_POSTGRES_URL")
+        .ok()
+        .filter(|url| !url.is_empty())?;
+    let template = TEMPLATE
+        .get_or_init(|| async {
+            let name = unique();
+            create(&base, &name, None).await;
+            // On a runtime of its own: the connections must be gone before the copy.
+            let url = with_database(&base, &name);
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .enable_all()
+                    .build();
+                runtime.expect("a runtime starts").block_on(async {
+                    let store = Store::open(&StoreSettings::new(Location::Postgres(url)))
+                        .expect("the URL parses");
+                    store.migrate().await.expect("migrations run");
+                });
+            })
+            .join()
+            .expect("migrations do not panic");
+            name
+        })
+        .await;
+    let name = unique();
+    create(&base, &name, Some(template)).await;
+    let mut settings = StoreSettings::new(Location::Postgres(with_database(&base, &name)));
+    settings.pool_size = 3;
+    let store = Store::open(&settings).expect("the URL parses");
+    Some(TestDatabase {
+        store,
+        settings,
+        name: "postgres",
+        directory: None,
+    })
+}
+
+/// A database without any table on the test server.
+pub async fn empty_postgres() -> Option<StoreSettings> {
+    let base = std::env::var("SYMBOLON_TEST_POSTGRES_URL")
+        .ok()
+        .filter(|url| !url.is_empty())?;
+    let name = unique();
+    create(&base, &name, None).await;
+    Some(StoreSettings::new(Location::Postgres(with_database(
+        &base, &name,
+    ))))
+}
+
+fn with_database(base: &str, name: &str) -> String {
+    let (path, query) = base
+        .split_once('?')
+        .map_or((base, None), |(path, query)| (path, Some(query)));
+    let server = path.rsplit_once('/').map_or(path, |(server, _)| server);
+    query.map_or_else(
+        || format!("{server}/{name}"),
+        |query| format!("{server}/{name}?{query}"),
+    )
+}
+
+async fn create(base: &str, name: &str, template: Option<&str>) {
+    let template = template
+        .map(|it| format!(" TEMPLATE {it}"))
+        .unwrap_or_default();
+    execute(base, &format!("CREATE DATABASE {name}{template}")).await;
+}
+
+/// Runs one statement on a database by itself, for tests that look behind the store.
+pub async fn execute(url: &str, statement: &str) {
+    rows(url, statement).await;
+}
+
+/// The first column of each row as text.
+pub async fn rows(url: &str, statement: &str) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("the server answers");
+    let driver = tokio::spawn(connection);
+    let messages = client
+        .simple_query(statement)
+        .await
+        .expect("the statement runs");
+    drop(client);
+    let _ = driver.await;
+    let text = |message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => {
+            Some(row.get(0).unwrap_or_default().to_owned())
+        }
+        _ => None,
+    };
+    messages.into_iter().filter_map(text).collect()
+}
+
+/// Writes the new rows of `changes` by plain INSERTs in one transaction, through the store's own pool: what
+/// a create costs at least, for benches to compare with.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn insert_rows(
+    store: &Store,
+    changes: &symbolon_domain::Changes,
+    now: symbolon_domain::Timestamp,
+) -> crate::Result<()> {
+    use crate::rows::*;
+    use crate::schema::*;
+    use diesel_async::RunQueryDsl;
+    crate::backend::tx!(store, |c, _locked, _on_pg| {
+        macro_rules! insert_all {
+            ($table:ident, $row:ty, $list:expr) => {
+                for it in $list {
+                    diesel::insert_into($table::table)
+                        .values(<$row>::from(it))
+                        .execute(c)
+                        .await?;
+                }
+            };
+        }
+        insert_all!(
+            service_accounts,
+            ServiceAccountRow,
+            &changes.new_service_accounts
+        );
+        insert_all!(credentials, CredentialRow, &changes.new_credentials);
+        insert_all!(confirmations, ConfirmationRow, &changes.new_confirmations);
+        insert_all!(events, EventRow, &changes.events);
+        for it in &changes.jobs {
+            let row = crate::jobs::new_row(it, now);
+            diesel::insert_into(jobs::table)
+                .values(row)
+                .execute(c)
+                .await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,16 @@
+DROP TABLE idempotency;
+DROP TABLE feed;
+DROP TABLE schedules;
+DROP TABLE jobs;
+DROP TABLE events;
+DROP TABLE notices;
+DROP TABLE confirmations;
+DROP TABLE credential_use;
+DROP TABLE credentials;
+DROP TABLE service_accounts;
+DROP TABLE members;
+DROP TABLE users;
+DROP TABLE environments;
+DROP TABLE accounts;
+DROP TABLE key_checks;
+DROP TABLE instance;
