@@ -1,0 +1,162 @@
+//! What Symbolon can do, once for every door: the use cases.
+//!
+//! Doors parse and render; they call these with an [`Actor`], and the decisions behind them are pure
+//! functions of `symbolon-domain` that run inside [`symbolon_store::Store::change`].
+
+mod accounts;
+mod actor;
+mod authenticate;
+mod background;
+mod bootstrap;
+mod change;
+mod confirmations;
+mod error;
+mod events;
+mod health;
+mod key_file;
+mod keyring;
+mod notices;
+mod password;
+mod service_accounts;
+mod setup;
+mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tokens;
+mod uses;
+mod work;
+
+pub use accounts::WhoAmI;
+pub use actor::{Actor, Call, Idempotency, Origin};
+pub use background::Background;
+pub use bootstrap::{Bootstrapped, Start};
+pub use change::{PageRequest, Replayed, Revealed, Slice};
+pub use confirmations::ConfirmationPage;
+pub use error::{Error, Result};
+pub use events::EventFilter;
+pub use health::{Check, Readiness};
+pub use key_file::{KeyFile, KeyFileError};
+pub use keyring::{KeyMismatch, Keyring};
+pub use notices::{ConfirmationMail, Prepared};
+pub use service_accounts::{ServiceAccountFilter, ServiceAccountRecord};
+pub use setup::SetupPage;
+pub use symbolon_store::{JobOutcome, Lease, Retention, StartedJob};
+pub use system::{SystemClock, SystemDice};
+pub use tokens::CredentialRecord;
+pub use work::{MAX_ATTEMPTS, Schedule};
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use symbolon_domain::{Clock, Dice, RequestId, Timestamp};
+use symbolon_store::{Signal, Store};
+
+/// What the use cases are told by the settings.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// What URLs in mails and answers begin with; no slash at the end.
+    pub public_url: String,
+    /// Facts older than this are not answered from.
+    pub max_age: Duration,
+    pub feed_poll: Duration,
+    pub flush_interval: Duration,
+    pub flush_size: usize,
+    /// How long an `Idempotency-Key` is remembered.
+    pub idempotency: Duration,
+    pub retention: Retention,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            public_url: "http://127.0.0.1:8080".into(),
+            max_age: Duration::from_secs(10),
+            feed_poll: Duration::from_millis(500),
+            flush_interval: Duration::from_secs(5),
+            flush_size: 10_000,
+            idempotency: DAY,
+            retention: Retention {
+                jobs: 30 * DAY,
+                addresses: 90 * DAY,
+                credentials: 400 * DAY,
+                feed: DAY,
+            },
+        }
+    }
+}
+
+/// Makes the dice of one call.
+pub type DiceBox = Box<dyn Fn() -> Box<dyn Dice> + Send + Sync>;
+
+/// The product. Cheap to clone; one per process.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    dice: DiceBox,
+    settings: AppSettings,
+    passwords: password::PasswordPool,
+    uses: uses::Uses,
+    feed: background::FeedState,
+    jobs_signal: tokio::sync::Mutex<tokio::sync::watch::Receiver<u64>>,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// Puts the product together. The keyring must fit the store ([`Keyring::fits`]).
+    pub fn new(
+        store: Store,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+        dice: DiceBox,
+        settings: AppSettings,
+    ) -> Self {
+        let jobs_signal = tokio::sync::Mutex::new(store.signal(Signal::Jobs));
+        Self(Arc::new(Inner {
+            store,
+            keyring: Arc::new(keyring),
+            clock,
+            dice,
+            uses: uses::Uses::new(settings.flush_size),
+            settings,
+            passwords: password::PasswordPool::new(),
+            feed: background::FeedState::default(),
+            jobs_signal,
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn dice(&self) -> Box<dyn Dice> {
+        (self.0.dice)()
+    }
+
+    pub fn new_request_id(&self) -> RequestId {
+        RequestId::new(self.now(), &mut *self.dice())
+    }
+
+    /// What URLs begin with; no slash at the end.
+    pub fn public_url(&self) -> &str {
+        &self.0.settings.public_url
+    }
+
+    pub fn settings(&self) -> &AppSettings {
+        &self.0.settings
+    }
+
+    /// For operators' commands, which look at the books directly.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn keyring(&self) -> &Arc<Keyring> {
+        &self.0.keyring
+    }
+}
