@@ -1,0 +1,55 @@
+//! What any live credential may do with itself.
+
+use super::answer::{Answer, Reply};
+use super::requests;
+use super::service_accounts::because;
+use super::tokens::{repeatable, reveal, rotation};
+use super::wire::{Me, Token};
+use crate::caller::{Allowed, Anyone};
+use actix_web::{get, post};
+
+/// Says who the presented token is and what it may do.
+#[utoipa::path(
+    tag = "own token",
+    responses((status = 200, body = Me)),
+    security(("bearer" = [])),
+)]
+#[get("/public/whoami")]
+pub async fn whoami(caller: Allowed<Anyone>) -> Answer {
+    caller.no_query()?;
+    let me = caller.app.whoami(&caller.actor).await?;
+    Reply::ok().json(&Me::from(&me))
+}
+
+/// Replaces the presented token. With an `Idempotency-Key` the identical request may be repeated with the
+/// old token for ten minutes, should the answer get lost.
+#[utoipa::path(
+    tag = "own token",
+    request_body = Option<requests::Rotation>,
+    responses((status = 200, body = requests::TokenWithSecret)),
+    security(("bearer" = [])),
+)]
+#[post("/public/self/rotate")]
+pub async fn rotate_self(mut caller: Allowed<Anyone>) -> Answer {
+    let body = caller.body().await?;
+    let rotation = rotation(body.optional()?, caller.app.now())?;
+    let call = caller.once("rotate_self", &body);
+    let made = caller.app.rotate_self(&call, rotation).await?;
+    reveal(Reply::ok(), &made)
+}
+
+/// Revokes the presented token.
+#[utoipa::path(
+    tag = "own token",
+    request_body = Option<requests::Because>,
+    responses((status = 200, body = Token)),
+    security(("bearer" = [])),
+)]
+#[post("/public/self/revoke")]
+pub async fn revoke_self(mut caller: Allowed<Anyone>) -> Answer {
+    let body = caller.body().await?;
+    let because = because(body.optional()?)?;
+    let call = caller.once("revoke_self", &body);
+    let done = caller.app.revoke_self(&call, because).await?;
+    repeatable(&done)
+}

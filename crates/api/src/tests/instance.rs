@@ -1,0 +1,83 @@
+//! A fresh instance to ask, and what tests make in it.
+
+use super::*;
+use std::sync::{Arc, LazyLock};
+use symbolon_app::Start;
+use symbolon_app::testing::{self, TestApp};
+use symbolon_domain::time::ManualClock;
+use symbolon_domain::{AccountId, Name};
+use tokio::runtime::Runtime;
+
+/// A fresh instance: its account, and the operator's token.
+pub(super) struct Instance {
+    pub app: App,
+    pub account: AccountId,
+    pub operator: String,
+    pub clock: Arc<ManualClock>,
+    /// Lives as long as the instance.
+    _database: Box<dyn std::any::Any + Send>,
+}
+
+impl Instance {
+    /// Opened on a multi-thread runtime, as in the product: migrations block.
+    pub async fn start() -> Self {
+        static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+        let opening = RUNTIME.spawn(async {
+            let TestApp {
+                app,
+                clock,
+                database,
+            } = testing::app().await;
+            let begun = app
+                .bootstrap(Name::parse("Main").unwrap(), Start::Automatic)
+                .await
+                .unwrap();
+            Self {
+                app,
+                account: begun.account_id,
+                operator: begun.token.reveal().to_owned(),
+                clock,
+                _database: Box::new(database),
+            }
+        });
+        opening.await.unwrap()
+    }
+
+    pub fn service_accounts(&self) -> String {
+        format!("/v1/public/accounts/{}/auth/service-accounts", self.account)
+    }
+
+    pub async fn create<S, B>(&self, service: &S, body: Value) -> Got
+    where
+        S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let ask = Ask::post(service, &self.service_accounts());
+        let got = ask.by(&self.operator).sends(&body).got().await;
+        assert_eq!(got.status, 201, "{}", got.text);
+        got
+    }
+
+    pub async fn token_without_scopes<S, B>(&self, service: &S) -> String
+    where
+        S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let made = self.create(service, json!({"name": "Nobody"})).await.json();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn revoked_token<S, B>(&self, service: &S) -> String
+    where
+        S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let token = self.token_without_scopes(service).await;
+        let got = Ask::post(service, "/v1/public/self/revoke")
+            .by(&token)
+            .got()
+            .await;
+        assert_eq!(got.json()["status"], "revoked", "{}", got.text);
+        token
+    }
+}
