@@ -284,9 +284,19 @@ pub fn rotate(
     if old.retires_at.is_some() {
         return Err(Code::RotationInProgress.into());
     }
+    // What the service account has lost meanwhile is not minted again.
+    let scopes: ScopeSet = match &view.service_account {
+        Some(it) => old
+            .scopes
+            .iter()
+            .filter(|scope| it.scopes.covers(scope))
+            .cloned()
+            .collect(),
+        None => old.scopes.clone(),
+    };
     asking
         .authority
-        .may_mint(&old.scopes, view.reach_of(old.owner)?)?;
+        .may_mint(&scopes, view.reach_of(old.owner)?)?;
     if rotation.grace > limits::GRACE_MAX {
         return Err(Refusal::field(
             "/grace",
@@ -336,7 +346,7 @@ pub fn rotate(
     let draft = Draft {
         owner: old.owner,
         description: old.description.clone(),
-        scopes: old.scopes.clone(),
+        scopes,
         is_primary: old.is_primary,
         family: Some(old.family_id),
         not_before,

@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
-/// The last instant a four-digit year can write (RFC 3339 §1).
+/// The first and the last instant that a four-digit year can write (RFC 3339 §1).
+const EARLIEST: i64 = -62_167_219_200_000_000;
 const LATEST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
@@ -30,7 +31,9 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let time = DateTime::parse_from_rfc3339(text).ok()?;
         let micros = time.with_timezone(&Utc).timestamp_micros();
-        (micros <= LATEST && micros >= -62_167_219_200_000_000).then_some(Self(micros))
+        (EARLIEST..=LATEST)
+            .contains(&micros)
+            .then_some(Self(micros))
     }
 
     /// The later instant, stopping at the last that RFC 3339 can write.
@@ -179,7 +182,7 @@ pub fn format_span(span: Duration) -> String {
         ("m", 60_000),
         ("s", 1_000),
     ] {
-        if millis >= size && millis % size == 0 {
+        if millis >= size && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }

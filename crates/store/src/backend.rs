@@ -56,7 +56,7 @@ impl StoreSettings {
 pub(crate) enum Backend {
     Pg {
         pool: Pool<AsyncPgConnection>,
-        connect: PgConnect,
+        connect: Box<PgConnect>,
     },
     Lite {
         write: Pool<Lite>,
@@ -156,7 +156,10 @@ fn open_postgres(url: &str, settings: &StoreSettings) -> Result<Backend> {
     });
     let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
     let pool = pool(manager, settings.pool_size, settings)?;
-    Ok(Backend::Pg { pool, connect })
+    Ok(Backend::Pg {
+        pool,
+        connect: Box::new(connect),
+    })
 }
 
 fn open_sqlite(path: &Path, settings: &StoreSettings) -> Result<Backend> {

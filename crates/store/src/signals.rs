@@ -40,8 +40,8 @@ impl Signals {
             jobs_dirty: false.into(),
         });
         if let Backend::Pg { connect, .. } = backend {
-            tokio::spawn(send(Arc::downgrade(&signals), connect.clone()));
-            tokio::spawn(listen(Arc::downgrade(&signals), connect.clone()));
+            tokio::spawn(send(Arc::downgrade(&signals), (**connect).clone()));
+            tokio::spawn(listen(Arc::downgrade(&signals), (**connect).clone()));
         }
         signals
     }
