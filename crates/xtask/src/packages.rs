@@ -1,0 +1,112 @@
+//! The programs of other projects that the suite needs: finding them, and installing them where
+//! that is allowed (root on a system with apt).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Everything of PostgreSQL that the tests call; a directory counts only with all of them.
+const POSTGRES: [&str; 5] = ["initdb", "postgres", "pg_ctl", "psql", "pg_dump"];
+const INSTALL: &str = "apt-get install -y --no-install-recommends postgresql redis-server";
+
+pub struct Programs {
+    /// The directory that holds all of [`POSTGRES`].
+    pub postgres: Option<PathBuf>,
+    pub redis_server: Option<PathBuf>,
+}
+
+impl Programs {
+    pub fn find() -> Self {
+        let path: Vec<PathBuf> = std::env::var_os("PATH")
+            .map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default();
+        Self {
+            postgres: postgres_dirs(&path)
+                .into_iter()
+                .find(|dir| POSTGRES.iter().all(|program| dir.join(program).is_file())),
+            redis_server: path
+                .iter()
+                .map(|dir| dir.join("redis-server"))
+                .find(|program| program.is_file()),
+        }
+    }
+
+    /// What is missing is installed if we may; otherwise [`Programs::missing`] says how to.
+    pub fn find_or_install() -> Self {
+        let found = Self::find();
+        if found.missing().is_empty() || !is_root() || !has_apt() {
+            return found;
+        }
+        eprintln!("xtask: installing PostgreSQL and Redis ({INSTALL})");
+        let update = apt("apt-get update");
+        if !update || !apt(INSTALL) {
+            eprintln!("xtask: the installation failed");
+        }
+        Self::find()
+    }
+
+    /// Each program that was not found, with the command that installs it.
+    pub fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        let mut missing = Vec::new();
+        if self.postgres.is_none() {
+            missing.push(("PostgreSQL", "sudo apt-get install -y postgresql"));
+        }
+        if self.redis_server.is_none() {
+            missing.push(("Redis", "sudo apt-get install -y redis-server"));
+        }
+        missing
+    }
+}
+
+/// Distributions keep the server's programs off the PATH, and put wrappers for the clients on it:
+/// the directory of each installed version comes first, newest first.
+fn postgres_dirs(path: &[PathBuf]) -> Vec<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    let resolved = path.iter().filter_map(|dir| {
+        let program = dir.join("initdb").canonicalize().ok()?;
+        program.parent().map(Path::to_owned)
+    });
+    versions
+        .into_iter()
+        .map(|(_, dir)| dir)
+        .chain(resolved)
+        .collect()
+}
+
+/// Packaged services must not come up: they would take the standard ports, and nobody asked for
+/// them. `RUNLEVEL=1` tells the packages' scripts that the system is not in service.
+fn apt(command: &str) -> bool {
+    let mut words = command.split(' ');
+    words.next().is_some_and(|program| {
+        Command::new(program)
+            .args(words)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("RUNLEVEL", "1")
+            .stdout(std::process::Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    })
+}
+
+fn has_apt() -> bool {
+    Path::new("/usr/bin/apt-get").is_file()
+}
+
+pub fn is_root() -> bool {
+    numeric_id("-u", None) == Some(0)
+}
+
+/// The user (`-u`) or group (`-g`) id of a user, or of this process.
+pub fn numeric_id(which: &str, user: Option<&str>) -> Option<u32> {
+    let output = Command::new("id").arg(which).args(user).output().ok()?;
+    output.status.success().then_some(())?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
