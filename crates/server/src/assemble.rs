@@ -70,13 +70,19 @@ pub fn store(settings: &Settings) -> Result<Store, AssembleError> {
     })?)
 }
 
+/// Looking at an instance must not make a SQLite file where there is none.
+pub fn ensure_database(settings: &Settings) -> Result<(), AssembleError> {
+    match &settings.database.location {
+        DatabaseLocation::Sqlite(path) if !path.exists() => {
+            Err(AssembleError::NoDatabase(path.display().to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// As [`store`], for commands that only look at an instance: there must be one.
 pub async fn existing_store(settings: &Settings) -> Result<Store, AssembleError> {
-    if let DatabaseLocation::Sqlite(path) = &settings.database.location
-        && !path.exists()
-    {
-        return Err(AssembleError::NoDatabase(path.display().to_string()));
-    }
+    ensure_database(settings)?;
     let store = store(settings)?;
     schema(&store, false).await?;
     Ok(store)
@@ -203,10 +209,35 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
 pub async fn for_command(settings: &Settings, role: &'static str) -> Result<App, AssembleError> {
     let store = store(settings)?;
     let embedded = store.is_sqlite();
-    schema(&store, embedded).await?;
+    if embedded && !store.pending_migrations().await?.is_empty() {
+        migrate_alone(settings, &store).await?;
+    } else {
+        schema(&store, false).await?;
+    }
     let keyring = keyring(settings, &store, embedded && role == "bootstrap", role).await?;
     let public_url = settings.http.public_url_at(settings.http.bind);
     Ok(app(settings, store, keyring, public_url))
+}
+
+/// Two migrators on one SQLite file would trip over each other: whoever holds the directory does it, and a
+/// `serve` that is just starting does it for us.
+async fn migrate_alone(settings: &Settings, store: &Store) -> Result<(), AssembleError> {
+    let dir = &settings.data.dir;
+    data_dir::prepare(dir)
+        .map_err(|error| AssembleError::Directory(dir.display().to_string(), error))?;
+    for _ in 0..50 {
+        match data_dir::hold(dir) {
+            Ok(_hold) => return schema(store, true).await,
+            Err(data_dir::HoldError::Taken(_)) if store.pending_migrations().await?.is_empty() => {
+                return Ok(());
+            }
+            Err(data_dir::HoldError::Taken(_)) => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    schema(store, false).await
 }
 
 /// Where the first start leaves what it made when no terminal is there to show it.

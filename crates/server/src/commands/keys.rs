@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::data_dir;
 
 pub async fn status(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
+    assemble::ensure_database(settings)?;
     let store = assemble::store(settings)?;
     let recorded = if store.pending_migrations().await?.is_empty() {
         store.key_checks().await?

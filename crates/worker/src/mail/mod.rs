@@ -115,7 +115,7 @@ impl Mailer {
                 .probe()
                 .await
                 .map(|()| "the server lets us in".to_owned()),
-            Way::Directory(_) => Ok("written to a directory; nothing is sent".to_owned()),
+            Way::Directory(_) => Ok("written to a directory".to_owned()),
             Way::Memory(_) => Ok("kept in memory; nothing is sent".to_owned()),
         }
     }

@@ -257,7 +257,7 @@ impl Redis {
 const HAND_BACK: &str = "
 local back = 0
 for _, id in ipairs(redis.call('smembers', KEYS[1])) do
-    if true then
+    if redis.call('hexists', KEYS[3], id) == 1 then
         redis.call('rpush', KEYS[2], id)
         back = back + 1
     else

@@ -38,6 +38,10 @@ async fn look(settings: &Settings) -> Vec<Finding> {
         "public url",
         Ok(settings.http.public_url_at(settings.http.bind)),
     );
+    if let Err(error) = assemble::ensure_database(settings) {
+        add("database", Err(error.to_string()));
+        return findings;
+    }
     let store = match assemble::store(settings) {
         Ok(store) => store,
         Err(error) => {
