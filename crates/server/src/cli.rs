@@ -151,7 +151,7 @@ pub enum JobState {
     Due,
     /// Their time is still to come
     Waiting,
-    /// Started and not finished
+    /// Handed to a worker and not finished
     Running,
     /// Given up, with a reason
     Buried,

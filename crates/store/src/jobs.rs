@@ -62,6 +62,7 @@ struct Row {
     payload: Doc,
     run_at: Ts,
     leased_until: Option<Ts>,
+    started_at: Option<Ts>,
     attempt: i32,
     last_error: Option<String>,
     outcome: Option<String>,
@@ -78,6 +79,8 @@ pub struct JobRow {
     pub attempt: i32,
     pub last_error: Option<String>,
     pub state: JobState,
+    /// Since when its handler runs; `None` while it is only handed over.
+    pub started_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub done_at: Option<Timestamp>,
 }
@@ -507,6 +510,7 @@ impl Store {
             run_at: row.run_at.0,
             attempt: row.attempt,
             last_error: row.last_error,
+            started_at: row.started_at.map(|at| at.0),
             created_at: row.created_at.0,
             done_at: row.done_at.map(|at| at.0),
         };

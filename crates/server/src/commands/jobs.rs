@@ -136,7 +136,7 @@ fn state_of(state: cli::JobState) -> Option<JobState> {
 fn to_json(it: &JobRow) -> serde_json::Value {
     json!({
         "id": it.id, "name": it.name, "state": it.state.as_str(), "payload": it.payload, "attempt": it.attempt,
-        "run_at": it.run_at, "last_error": it.last_error, "created_at": it.created_at, "done_at": it.done_at,
+        "run_at": it.run_at, "started_at": it.started_at, "last_error": it.last_error, "created_at": it.created_at, "done_at": it.done_at,
     })
 }
 
