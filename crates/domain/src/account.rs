@@ -75,14 +75,12 @@ impl Policy {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, FieldError> {
         let error = |code| FieldError::new("/expires_at", code);
-        let end = match request {
-            ExpiryRequest::Default => {
-                return Ok(self
-                    .default_lifetime
-                    .or(self.max_lifetime)
-                    .map(|life| now.plus(life)));
+        let end = match (request, self.default_lifetime) {
+            (ExpiryRequest::At(end), _) => end,
+            (ExpiryRequest::Default, Some(life)) => start.max(now).plus(life),
+            (ExpiryRequest::Default, None) => {
+                return Ok(self.max_lifetime.map(|max| now.plus(max)));
             }
-            ExpiryRequest::At(end) => end,
         };
         if end <= now {
             return Err(error(FieldCode::NotInFuture));
@@ -229,7 +227,7 @@ fn apply(account: &mut Account, patch: AccountPatch) -> Result<(), Refusal> {
         ("/policy/max_lifetime", policy.max_lifetime),
     ] {
         if life.is_some_and(|life| life.is_zero()) {
-            errors.push(FieldError::new(pointer, FieldCode::TooShort { min: 1 }));
+            errors.push(FieldError::new(pointer, FieldCode::NotASpan));
         }
     }
     if let (Some(default), Some(max)) = (policy.default_lifetime, policy.max_lifetime)

@@ -1,6 +1,6 @@
 //! The first account, its owner and a first admin token; and the way back in when they are lost.
 
-use crate::account::{self, AccountPatch};
+use crate::account::{self, AccountPatch, AccountStatus};
 use crate::authority::ActorRef;
 use crate::change::{Asking, Changes, Instance, View};
 use crate::credential::RevokeReason;
@@ -67,11 +67,19 @@ pub fn begin(
             } else {
                 None
             };
-            let patch = AccountPatch {
+            let mut patch = AccountPatch {
                 name: untouched.then_some(name),
                 ops_addresses: ops,
                 ..AccountPatch::default()
             };
+            if recovering {
+                // The way back in must not end before a door that somebody has locked.
+                let too_short = |max: std::time::Duration| max < limits::BOOTSTRAP_TOKEN_LIFE;
+                if found.policy.max_lifetime.is_some_and(too_short) {
+                    patch.max_lifetime = Some(None);
+                }
+                patch.status = Some(AccountStatus::Active);
+            }
             let (account, made) = account::update(found, asking, patch, mint.dice)?;
             changes.append(made);
             account

@@ -1,7 +1,7 @@
 //! Decisions that make credentials: a service account with its first token, further tokens, rotations.
 
 use crate::account::{Account, AccountStatus, ExpiryRequest};
-use crate::authority::Reach;
+use crate::authority::{ActorRef, Reach};
 use crate::change::{Asking, Changes, View};
 use crate::confirmation;
 use crate::contact;
@@ -12,7 +12,7 @@ use crate::id::{CredentialId, EnvironmentId, ServiceAccountId};
 use crate::label::{EmailAddress, Language, Name};
 use crate::limits;
 use crate::refusal::{Code, FieldCode, FieldError, Refusal};
-use crate::scope::ScopeSet;
+use crate::scope::{Permission, ScopeSet};
 use crate::secret::{Minted, Sealer};
 use crate::service_account::{ContactState, ServiceAccount, ServiceAccountStatus};
 use crate::time::{Timestamp, format_span};
@@ -315,6 +315,19 @@ pub fn rotate(
     if !retiring.is_empty() && !rotation.grace.is_zero() {
         return Err(Code::RotationInProgress.into());
     }
+    // A credential by itself gets its old lifetime again, and no more: whoever limited it meant it.
+    let own = matches!(asking.by, ActorRef::Credential { id, .. } if id == old.id);
+    if let (ExpiryRequest::At(end), Some(life)) = (rotation.expiry, old.lifetime())
+        && own
+        && !asking.authority.allows(Permission::TokensWrite)
+        && end > now.plus(life)
+    {
+        let max = format_span(life);
+        return Err(Refusal::field(
+            "/expires_at",
+            FieldCode::BeyondLimit { max },
+        ));
+    }
     let request = match (rotation.expiry, old.lifetime()) {
         (ExpiryRequest::Default, Some(life)) => ExpiryRequest::At(now.plus(life)),
         (request, _) => request,
@@ -396,6 +409,10 @@ pub fn update_service_account(
     if let Some(scopes) = patch.scopes
         && scopes != it.scopes
     {
+        // Narrowing can be undone later: whoever narrows must be able to hold what was there.
+        asking
+            .authority
+            .may_mint(&it.scopes, Reach::of(account.id, old.environment_id))?;
         let added: ScopeSet = scopes
             .iter()
             .filter(|scope| !it.scopes.covers(scope))
@@ -415,6 +432,9 @@ pub fn update_service_account(
         asking
             .authority
             .may_mint(&it.scopes, Reach::of(account.id, it.environment_id))?;
+        asking
+            .authority
+            .may_mint(&old.scopes, Reach::of(account.id, old.environment_id))?;
     }
     if let Some(contact) = contact {
         contact::change(

@@ -3,16 +3,22 @@
 use crate::refusal::FieldCode;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 pub const NAME_MAX: usize = 120;
 pub const DESCRIPTION_MAX: usize = 1000;
 pub const EMAIL_MAX: usize = 254;
 
-/// Characters that make a text read as something else: controls, line separators, and the bidirectional
-/// embeddings, overrides and isolates. The plain marks (U+200E, U+200F, U+061C) stay legal: Arabic needs them.
+/// Characters that make a text read as something else: controls, line separators, what is invisible, and
+/// the bidirectional embeddings, overrides and isolates. The joiners (U+200C, U+200D) and the plain marks
+/// (U+200E, U+200F, U+061C) stay legal: Persian, emoji and Arabic need them.
 fn misleading(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{AD}' | '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}'
+        )
+        || matches!(c, '\u{E0000}'..='\u{E007F}' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn clean(text: &str, max: usize) -> Result<String, FieldCode> {
@@ -39,6 +45,10 @@ pub struct Name(String);
 impl Name {
     pub fn parse(text: &str) -> Result<Self, FieldCode> {
         let text = clean(text, NAME_MAX)?;
+        // A mark without a letter before it shows as another name, or as none.
+        if text.chars().next().is_some_and(is_combining_mark) {
+            return Err(FieldCode::IllegalCharacters);
+        }
         if text.is_empty() {
             Err(FieldCode::TooShort { min: 1 })
         } else {
@@ -191,7 +201,10 @@ mod tests {
         );
         assert_eq!(Name::parse(" \u{a0} "), Err(FieldCode::TooShort { min: 1 }));
         assert_eq!(Name::parse("a\u{202e}b"), Err(FieldCode::IllegalCharacters));
-        assert_eq!(Name::parse("a\nb"), Err(FieldCode::IllegalCharacters));
+        for hidden in ["a\nb", "a\u{200b}b", "\u{301}", "a\u{feff}"] {
+            assert_eq!(Name::parse(hidden), Err(FieldCode::IllegalCharacters));
+        }
+        assert!(Name::parse("می\u{200c}خواهم 👩\u{200d}💻").is_ok());
         assert_eq!(Name::parse("e\u{301}").unwrap().as_str(), "é");
         assert_eq!(Name::parse("STRASSE É").unwrap().key(), "strasse é");
     }

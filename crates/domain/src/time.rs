@@ -29,6 +29,10 @@ impl Timestamp {
     /// Parses RFC 3339 with any offset; digits beyond microseconds are cut off.
     /// `None` for anything else, and for years outside 0000 to 9999.
     pub fn parse(text: &str) -> Option<Self> {
+        // The parser takes a space for the T, which RFC 3339 leaves to applications; ours does not.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return None;
+        }
         let time = DateTime::parse_from_rfc3339(text).ok()?;
         let micros = time.with_timezone(&Utc).timestamp_micros();
         (EARLIEST..=LATEST)

@@ -146,6 +146,8 @@ pub async fn run(
     };
     tracing::info!("stopping");
     tokio::spawn(async {
+        // Some supervisors signal the process and then its group: one wish, not two.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         told_to_stop().await;
         tracing::warn!("told twice: stopping at once");
         std::process::exit(130);

@@ -20,7 +20,7 @@ use crate::config::{Log, LogFormat};
 /// Libraries that say more at `info` than an operator wants; `log.level` can name them to
 /// hear them.
 const QUIET: &str = "apalis=warn,apalis_core=warn,apalis_redis=warn,tokio_postgres=warn,\
-                     redis=warn,lettre=warn,rustls=warn,actix_server=warn";
+                     redis=warn,lettre=warn,rustls=warn,actix_server=warn,actix_http::h1=off";
 
 /// Upper bounds of histograms, in seconds: from a cache hit to a slow mail server.
 const BUCKETS: [f64; 14] = [

@@ -233,14 +233,24 @@ async fn a_default_lifetime_is_the_policys(world: World) {
         refused.refusal().unwrap().fields[0].code,
         FieldCode::BeyondPolicy { max: "2d".into() }
     );
-    let mut backwards = token("");
-    backwards.not_before = Some(app.now().plus(2 * DAY));
+    // A default counts from the start that is asked for, and is held to the maximum like any other end.
+    let mut later = token("");
+    later.not_before = Some(app.now().plus(DAY / 2));
+    let issued = app
+        .issue_token(&call(&admin), account, made.id, later.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        issued.record.it.expires_at,
+        Some(app.now().plus(DAY / 2 + DAY))
+    );
+    later.not_before = Some(app.now().plus(2 * DAY));
     let refused = app
-        .issue_token(&call(&admin), account, made.id, backwards)
+        .issue_token(&call(&admin), account, made.id, later)
         .await
         .unwrap_err();
     assert_eq!(
         refused.refusal().unwrap().fields[0].code,
-        FieldCode::BeforeStart
+        FieldCode::BeyondPolicy { max: "2d".into() }
     );
 }

@@ -11,6 +11,7 @@ on_both!(
     an_automatic_one_is_claimed_untouched,
     an_automatic_one_that_was_used_is_nobodys_to_claim,
     recovery_leads_back_in,
+    recovery_opens_what_was_locked,
     set_up_links_are_used_once,
     a_bootstrap_token_lives_thirty_days,
     a_foreign_key_file_does_not_fit,
@@ -230,4 +231,25 @@ async fn a_foreign_key_file_does_not_fit(world: World) {
     let it = found.await.unwrap().unwrap();
     assert!(own.unseal_digest(it.id, &it.sealed).is_some());
     assert!(foreign.unseal_digest(it.id, &it.sealed).is_none());
+}
+
+/// A suspended account, or a lifetime too short to be used, must not lock the operator out for good.
+async fn recovery_opens_what_was_locked(world: World) {
+    let app = world.app();
+    let admin = world.admin().await;
+    let patch = symbolon_domain::account::AccountPatch {
+        status: Some(symbolon_domain::AccountStatus::Suspended),
+        max_lifetime: Some(Some(TICK)),
+        ..Default::default()
+    };
+    app.update_account(&call(&admin), world.account, patch, None)
+        .await
+        .unwrap();
+    assert!(!world.is_live(&world.token).await);
+    let start = Start::Recovered {
+        owner: EmailAddress::parse("owner@example.com").unwrap(),
+    };
+    let recovered = app.bootstrap(name("acme"), start).await.unwrap();
+    assert_eq!(recovered.account_id, world.account);
+    assert!(world.is_live(recovered.token.reveal()).await);
 }

@@ -14,6 +14,8 @@ on_both!(
     reach_does_not_escalate,
     what_is_stronger_is_neither_rotated_nor_activated,
     a_stronger_ones_contact_is_not_changed,
+    what_is_stronger_is_not_weakened_first,
+    a_limited_token_does_not_lengthen_its_own_life,
     application_scopes_stay_within_owner_and_ceiling,
     taken_scopes_are_taken_from_tokens_too,
     permissions_are_asked_for,
@@ -386,4 +388,48 @@ async fn permissions_are_asked_for(world: World) {
     ] {
         assert_eq!(code(refused), Code::PermissionMissing);
     }
+}
+
+/// Narrowing can be undone by whoever is stronger; nobody weaker may use the time between.
+async fn what_is_stronger_is_not_weakened_first(world: World) {
+    let app = world.app();
+    let strong = world
+        .make(service_account("strong", "symbolon:admin"))
+        .await;
+    let (writer, _, _) = world.holder_of(WRITER).await;
+    let by = call(&writer);
+    let narrow = ServiceAccountPatch {
+        scopes: Some(scopes("")),
+        ..Default::default()
+    };
+    let narrow_and_redirect = ServiceAccountPatch {
+        contact_email: Some(Some(email("evil@example.com"))),
+        ..narrow.clone()
+    };
+    for patch in [narrow, narrow_and_redirect] {
+        let refused = app
+            .update_service_account(&by, world.account, strong.id, patch, None)
+            .await;
+        assert_eq!(code(refused), Code::MintExceedsAuthority);
+    }
+    assert!(world.is_live(&strong.token).await);
+}
+
+async fn a_limited_token_does_not_lengthen_its_own_life(world: World) {
+    let app = world.app();
+    let mut new = service_account("short", "a");
+    let end = |life| symbolon_domain::account::ExpiryRequest::At(app.now().plus(life));
+    new.expiry = end(HOUR);
+    let made = world.make(new).await;
+    let holder = world.actor(&made.token).await.unwrap();
+    let rotate = async |life| {
+        let rotation = Rotation {
+            expiry: end(life),
+            ..Rotation::default()
+        };
+        app.rotate_self(&call(&holder), rotation).await
+    };
+    assert_eq!(code(rotate(HOUR + TICK).await), Code::ValidationFailed);
+    let rotated = rotate(HOUR).await.unwrap();
+    assert_eq!(rotated.record.it.expires_at, Some(app.now().plus(HOUR)));
 }
