@@ -1,10 +1,15 @@
-//! A thin HTTP client: every status is an answer, redirects are not followed, bytes stay bytes.
+//! A thin HTTP client: every status is an answer, redirects are not followed, bytes stay bytes; what
+//! a server answers is held to the documents that it serves, where the client was given them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
+
+use crate::conformance::Exchange;
+use crate::documents::Documents;
 
 /// One base URL, one set of default headers. A clone shares the connections.
 #[derive(Clone)]
@@ -12,6 +17,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     headers: Vec<(String, String)>,
+    documents: Option<Arc<Documents>>,
 }
 
 pub struct Answer {
@@ -34,7 +40,15 @@ impl Client {
             agent,
             base: base.trim_end_matches('/').to_owned(),
             headers: Vec::new(),
+            documents: None,
         }
+    }
+
+    /// A client that panics at any answer that these do not allow.
+    pub fn held_to(&self, documents: &Arc<Documents>) -> Self {
+        let mut client = self.clone();
+        client.documents = Some(documents.clone());
+        client
     }
 
     /// A client that also sends this header with every request.
@@ -48,26 +62,32 @@ impl Client {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
+    #[track_caller]
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.request("GET", path, None, headers)
     }
 
+    #[track_caller]
     pub fn post(&self, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         self.request("POST", path, body, headers)
     }
 
+    #[track_caller]
     pub fn put(&self, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         self.request("PUT", path, body, headers)
     }
 
+    #[track_caller]
     pub fn patch(&self, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         self.request("PATCH", path, body, headers)
     }
 
+    #[track_caller]
     pub fn delete(&self, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         self.request("DELETE", path, body, headers)
     }
 
+    #[track_caller]
     fn request(
         &self,
         method: &str,
@@ -86,6 +106,10 @@ impl Client {
     }
 
     /// Any method and any bytes; an error only where no HTTP answer came.
+    ///
+    /// # Panics
+    /// If the answer is not what a document of the server says.
+    #[track_caller]
     pub fn send(
         &self,
         method: &str,
@@ -104,11 +128,22 @@ impl Client {
             Some(body) => self.agent.run(request.body(body)?)?,
             None => self.agent.run(request.body(())?)?,
         };
-        Ok(Answer {
+        let answer = Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.body_mut().read_to_vec()?,
-        })
+        };
+        if let Some(documents) = &self.documents {
+            let exchange = Exchange {
+                method,
+                path,
+                status: answer.status,
+                content_type: answer.header("content-type"),
+                body: &answer.body,
+            };
+            documents.check(&exchange).unwrap_or_else(|e| panic!("{e}"));
+        }
+        Ok(answer)
     }
 
     /// `None` where nobody answers.
@@ -194,6 +229,28 @@ mod tests {
                 .to_lowercase()
                 .contains("content-type: application/json")
         );
+    }
+
+    /// A document of which the given answer is no part.
+    #[test]
+    #[should_panic(expected = "GET /a answered 418")]
+    fn answers_that_the_servers_document_lacks_are_found() {
+        let (base, _) = serve(&[
+            "200 OK\r\nConnection: close\r\nContent-Length: 59\r\n\r\n\
+             {\"openapi\":\"3.1.0\",\"paths\":{\"/a\":{\"get\":{\"responses\":{}}}}}",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "418 I'm a teapot\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        ]);
+        let client = Client::new(&base);
+        let client = client.held_to(&Documents::of(&client).into());
+        // Nothing is said of this one.
+        client.get("/b", &[]).expect(404);
+        client.get("/a", &[]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the black-box suite needs to drive the real binary from outside: child processes, an SMTP
-//! server, a TCP proxy that cuts connections, private databases, an HTTP client. Blocking on purpose.
+//! server, a TCP proxy that cuts connections, private databases, an HTTP client that holds servers to
+//! their OpenAPI documents. Blocking on purpose.
 
+pub mod conformance;
+pub mod documents;
 pub mod http;
 pub mod mail;
 pub mod postgres;
