@@ -80,6 +80,7 @@ fn filled(word: &str) -> &str {
         "ID" => "01a201de-4055-7b91-8618-243be19ba43a",
         "NAME" => "acme",
         "ADDR" => "ops@example.org",
+        "DOOR" => "unleash",
         other => other,
     }
 }

@@ -34,27 +34,21 @@ impl Body {
     /// Reads the body of a request, in this order: its type (415), its size (413) and time (408),
     /// its syntax (400 with line and column).
     pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Failure> {
-        let limits = request
-            .app_data::<Data<BodyLimits>>()
-            .map_or_else(BodyLimits::default, |limits| *limits.get_ref());
-        let announced = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        let raw = read_body(payload, announced, limits, is_json(request))
-            .await
-            .map_err(|failure| match failure {
-                BodyFailure::TooLarge => Code::PayloadTooLarge,
-                BodyFailure::TimedOut => Code::RequestTimeout,
-                BodyFailure::Broken => Code::MalformedBody,
-                BodyFailure::WrongType => Code::UnsupportedMediaType,
-            })?;
+        let raw = receive(request, payload, is_json(request)).await?;
         let tree = if raw.is_empty() {
             None
         } else {
             Some(parse(&raw)?)
         };
         Ok(Self { raw, tree })
+    }
+
+    /// As [`Self::read`], where a request has to name its body's type even if there is no body.
+    pub async fn read_typed(request: &HttpRequest, payload: Payload) -> Result<Self, Failure> {
+        if !is_json(request) {
+            return Err(Code::UnsupportedMediaType.into());
+        }
+        Self::read(request, payload).await
     }
 
     /// The fields of a body that has to be there.
@@ -74,16 +68,40 @@ impl Body {
     }
 }
 
-fn is_json(request: &HttpRequest) -> bool {
+/// The bytes of a body within limits; 415 where there are some and `type_fits` is not so.
+pub async fn receive(
+    request: &HttpRequest,
+    payload: Payload,
+    type_fits: bool,
+) -> Result<Bytes, Failure> {
+    let limits = request
+        .app_data::<Data<BodyLimits>>()
+        .map_or_else(BodyLimits::default, |limits| *limits.get_ref());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let received = read_body(payload, announced, limits, type_fits).await;
+    Ok(received.map_err(|failure| match failure {
+        BodyFailure::TooLarge => Code::PayloadTooLarge,
+        BodyFailure::TimedOut => Code::RequestTimeout,
+        BodyFailure::Broken => Code::MalformedBody,
+        BodyFailure::WrongType => Code::UnsupportedMediaType,
+    })?)
+}
+
+/// The body's media type in lower case, without parameters; `None` unless it is named exactly once.
+pub fn media_type(request: &HttpRequest) -> Option<String> {
     let mut values = request.headers().get_all(CONTENT_TYPE);
     let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
+        return None;
     };
-    let essence = value.to_str().unwrap_or("").split(';').next();
-    match essence
-        .map(|text| text.trim().to_ascii_lowercase())
-        .as_deref()
-    {
+    let essence = value.to_str().ok()?.split(';').next()?;
+    Some(essence.trim().to_ascii_lowercase())
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    match media_type(request).as_deref() {
         Some("application/json") => true,
         Some("application/merge-patch+json") => request.method() == Method::PATCH,
         _ => false,

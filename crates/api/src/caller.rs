@@ -2,17 +2,21 @@
 //! to the actor that every use case demands. Bodies are read through it, so after both.
 
 use crate::body::Body;
+use crate::door::Door;
 use crate::failure::Failure;
 use crate::idempotency;
 use crate::query::Query;
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, ORIGIN};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::future::LocalBoxFuture;
 use std::marker::PhantomData;
-use symbolon_app::{Actor, App, Call, Idempotency};
-use symbolon_domain::{Code, Permission, Presented};
+use symbolon_app::{Actor, App, Call, Credentials, Idempotency};
+use symbolon_domain::{AccountId, Code, Permission, Presented};
 use symbolon_web::origin;
 
 /// What a route demands of its caller.
@@ -48,6 +52,7 @@ pub struct Allowed<P> {
     pub app: Data<App>,
     pub actor: Actor,
     pub request: HttpRequest,
+    door: &'static Door,
     payload: Option<Payload>,
     key: Option<String>,
     demand: PhantomData<P>,
@@ -69,11 +74,19 @@ impl<P: Demand> Allowed<P> {
             .app_data::<Data<App>>()
             .expect("every server puts Data<App> into its application data")
             .clone();
-        let presented = bearer(&request).ok_or(Code::Unauthenticated)?;
+        let door = Door::of(&request);
+        let presented = credentials(&request, door).ok_or(Code::Unauthenticated)?;
         // A malformed key proves nothing to authentication; it is refused once we know who sent it.
         let key = idempotency::key(&request);
         let sent = key.as_ref().ok().and_then(Option::as_deref);
         let actor = app.authenticate(&presented, origin(&request), sent).await?;
+        // Browsers add Basic credentials to any page's request by themselves.
+        if matches!(presented, Credentials::Basic { .. })
+            && !matches!(*request.method(), Method::GET | Method::HEAD)
+            && request.headers().contains_key(ORIGIN)
+        {
+            return Err(Code::CrossOriginBasic.into());
+        }
         if let Some(permission) = P::PERMISSION {
             actor.demand(permission)?;
         }
@@ -82,6 +95,7 @@ impl<P: Demand> Allowed<P> {
             actor,
             key: key?,
             request,
+            door,
             payload: Some(payload),
             demand: PhantomData,
         })
@@ -93,12 +107,37 @@ impl<P: Demand> Allowed<P> {
         Ok(text.parse().map_err(|_| Code::NotFound)?)
     }
 
-    /// The body of a request that takes no query parameters; there is none the second time.
+    /// The account that the presented credential belongs to.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for a caller that belongs to none.
+    pub fn own_account(&self) -> Result<AccountId, Failure> {
+        Ok(self.actor.account_id().ok_or(Code::NotFound)?)
+    }
+
+    /// The body of a request that takes no query parameters. Like the other two, it reads once.
     pub async fn body(&mut self) -> Result<Body, Failure> {
-        let payload = self.payload.take().ok_or(Code::Internal)?;
-        let body = Body::read(&self.request, payload).await?;
-        self.no_query()?;
+        let (body, query) = self.body_and_query().await?;
+        query.finish()?;
         Ok(body)
+    }
+
+    /// The body of a request, and the query parameters for the handler to read.
+    pub async fn body_and_query(&mut self) -> Result<(Body, Query), Failure> {
+        let payload = self.payload()?;
+        let body = Body::read(&self.request, payload).await?;
+        Ok((body, Query::of(&self.request)?))
+    }
+
+    /// The body of a request whose content type has to be said even where nothing follows (415); the query
+    /// is not looked at.
+    pub async fn typed_body(&mut self) -> Result<Body, Failure> {
+        let payload = self.payload()?;
+        Body::read_typed(&self.request, payload).await
+    }
+
+    fn payload(&mut self) -> Result<Payload, Failure> {
+        Ok(self.payload.take().ok_or(Code::Internal)?)
     }
 
     /// Refuses query parameters where none is known.
@@ -109,8 +148,19 @@ impl<P: Demand> Allowed<P> {
     /// A call that a repeat with the same `Idempotency-Key` does not do again. `operation` is the
     /// handler's name.
     pub fn once(&self, operation: &'static str, body: &Body) -> Call<'_> {
-        let idempotency = self.key.clone().map(|key| Idempotency {
-            door: "native",
+        self.once_with_key(operation, body, None)
+    }
+
+    /// The same for a key that stands in the body, which then counts before the header's.
+    pub fn once_with_key(
+        &self,
+        operation: &'static str,
+        body: &Body,
+        key: Option<String>,
+    ) -> Call<'_> {
+        let key = key.or_else(|| self.key.clone());
+        let idempotency = key.map(|key| Idempotency {
+            door: self.door.name,
             operation,
             key,
             fingerprint: idempotency::fingerprint(&self.request, &body.raw),
@@ -131,43 +181,107 @@ impl<P: Demand> Allowed<P> {
     }
 }
 
-/// The one bearer token of a request. Two `Authorization` headers are none, and so is any other scheme.
-fn bearer(request: &HttpRequest) -> Option<Presented> {
+/// What a request proves itself with. Two `Authorization` headers are none, and so is whatever the door
+/// does not take.
+pub fn credentials(request: &HttpRequest, door: &Door) -> Option<Credentials> {
     let mut values = request.headers().get_all(AUTHORIZATION);
-    let value = values.next()?.to_str().ok()?;
+    let value = values.next()?.to_str().ok()?.trim();
     if values.next().is_some() {
         return None;
     }
-    let (scheme, token) = value.trim().split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Presented::new(token))
+    let Some((scheme, rest)) = value.split_once(' ') else {
+        let raw = door.takes_raw && !value.is_empty();
+        return raw.then(|| Credentials::Bearer(Presented::new(value)));
+    };
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        (!rest.is_empty()).then(|| Credentials::Bearer(Presented::new(rest)))
+    } else if scheme.eq_ignore_ascii_case("basic") && door.takes_basic {
+        basic(rest)
+    } else {
+        None
+    }
+}
+
+/// A key's id and secret (RFC 7617 §2): neither is empty, and only the secret may hold a colon.
+pub fn basic(encoded: &str) -> Option<Credentials> {
+    let text = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    let (key_id, secret) = text.split_once(':')?;
+    (!key_id.is_empty() && !secret.is_empty()).then(|| Credentials::Basic {
+        key_id: key_id.to_owned(),
+        secret: Presented::new(secret),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native;
     use actix_web::test::TestRequest;
+    use std::sync::LazyLock;
+
+    static RAW: Door = Door {
+        name: "raw",
+        prefix: "/raw",
+        takes_raw: true,
+        takes_basic: false,
+        routes: |_| {},
+        render: |_, _| actix_web::HttpResponse::Ok().finish(),
+        document: LazyLock::new(|| native::DOOR.document.clone()),
+    };
+
+    fn read(door: &Door, values: &[&str]) -> Option<String> {
+        let mut request = TestRequest::default();
+        for value in values {
+            request = request.append_header((AUTHORIZATION, *value));
+        }
+        credentials(&request.to_http_request(), door).map(|it| match it {
+            Credentials::Bearer(token) => token.as_str().to_owned(),
+            Credentials::Basic { key_id, secret } => format!("{key_id} / {}", secret.as_str()),
+        })
+    }
 
     #[test]
     fn only_one_bearer_token_counts() {
-        let read = |values: &[&str]| {
-            let mut request = TestRequest::default();
-            for value in values {
-                request = request.append_header((AUTHORIZATION, *value));
+        for door in [&native::DOOR, &RAW] {
+            assert_eq!(read(door, &["Bearer abc"]).as_deref(), Some("abc"));
+            assert_eq!(read(door, &["bEaReR   abc "]).as_deref(), Some("abc"));
+            for bad in [
+                &[][..],
+                &[""],
+                &["Bearer "],
+                &["Digest abc"],
+                &["Bearer a", "Bearer b"],
+                &["Bearer a", "abc"],
+            ] {
+                let token = read(door, bad).filter(|token| token != "Bearer");
+                assert_eq!(token, None, "{} {bad:?}", door.name);
             }
-            bearer(&request.to_http_request()).map(|token| token.as_str().to_owned())
-        };
-        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
-        assert_eq!(read(&["bEaReR   abc "]).as_deref(), Some("abc"));
-        for bad in [
-            &[][..],
-            &["Basic abc"],
-            &["Bearer"],
-            &["Bearer "],
-            &["abc"],
-            &["Bearer a", "Bearer b"],
-        ] {
-            assert_eq!(read(bad), None, "{bad:?}");
         }
+        assert_eq!(read(&native::DOOR, &["abc"]), None);
+        assert_eq!(read(&native::DOOR, &["Bearer"]), None);
+        assert_eq!(read(&RAW, &[" user:abc "]).as_deref(), Some("user:abc"));
+    }
+
+    #[test]
+    fn basic_counts_where_the_door_takes_it() {
+        let basic = |text: &[u8]| format!("bAsIc {}", BASE64_STANDARD.encode(text));
+        let native = |value: &str| read(&native::DOOR, &[value]);
+        assert_eq!(
+            native(&basic(b"key:s:e:c")).as_deref(),
+            Some("key / s:e:c"),
+            "split at the first colon"
+        );
+        assert_eq!(
+            native(&basic("k:مفتاح".as_bytes())).as_deref(),
+            Some("k / مفتاح")
+        );
+        assert_eq!(read(&RAW, &[&basic(b"key:secret")]), None);
+        for bad in [&b"key"[..], b"key:", b":secret", b"", b"key:\xff"] {
+            assert_eq!(native(&basic(bad)), None, "{bad:?}");
+        }
+        assert_eq!(native("Basic key:secret"), None);
+        // The same without its padding.
+        assert_eq!(native("Basic a2V5OnM"), None);
     }
 }

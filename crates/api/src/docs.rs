@@ -1,138 +1,196 @@
-//! The OpenAPI document, made from the routes as they are mounted, and the page that shows it.
+//! The OpenAPI documents, one a door, each made from the routes as they are mounted.
 
-use crate::native::routes;
-use crate::native::wire::{FieldProblem, Problem};
+mod page;
+
+pub use page::{get_openapi, mount};
+
+use crate::door::Door;
 use crate::routing::operations;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION};
-use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, get};
-use std::sync::{Arc, LazyLock};
-use symbolon_app::App;
+use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Components, Content, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response,
-    ResponseBuilder, Schema, Server, Type,
+    ResponseBuilder, Schema, SchemaFormat, Type,
 };
-use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::OpenApiFactory;
 
-const ABOUT: &str = "Machine identities: service accounts, their tokens, and who confirmed them.\n\n\
-    Times are RFC 3339 in UTC, ids are UUIDs. A list is a bare array; the header `Link` leads to its next \
-    page. Fields that are not documented are refused. Errors are problem documents (RFC 9457) with a stable \
-    `code`; all wrong fields come at once.";
-
-/// The whole API, without the address of a server.
-pub fn openapi() -> OpenApi {
-    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(build);
-    DOCUMENT.clone()
+/// What a document says of one of its routes.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The template, prefix included.
+    pub path: String,
+    /// In capitals.
+    pub method: &'static str,
 }
 
-fn build() -> OpenApi {
-    let mut api = OpenApi::new(
-        InfoBuilder::new()
-            .title("Symbolon")
+impl Route {
+    pub fn any(&self) -> bool {
+        true
+    }
+
+    /// Names something by its id.
+    pub fn names(&self) -> bool {
+        self.path.contains('{')
+    }
+
+    pub fn writes(&self) -> bool {
+        self.method != "GET"
+    }
+
+    pub fn reads_body(&self) -> bool {
+        matches!(self.method, "POST" | "PUT" | "PATCH")
+    }
+}
+
+/// An error that many routes answer with.
+pub struct ErrorAnswer {
+    /// Of the component that routes refer to.
+    pub name: &'static str,
+    /// `404`, say, or `default`.
+    pub status: &'static str,
+    pub description: &'static str,
+    /// Whether a route may answer so.
+    pub at: fn(&Route) -> bool,
+}
+
+/// A door's document in the making.
+pub struct Draft {
+    door: &'static Door,
+    api: OpenApi,
+    schemas: Vec<(String, RefOr<Schema>)>,
+    ids: Schema,
+}
+
+impl Draft {
+    /// Begins with the door's routes. Ids in paths are texts until [`Self::ids`] says more.
+    pub fn of(door: &'static Door, title: &str, about: &str) -> Self {
+        let info = InfoBuilder::new()
+            .title(title)
             .version(env!("CARGO_PKG_VERSION"))
-            .description(Some(ABOUT))
-            .build(),
-        utoipa::openapi::Paths::new(),
-    );
-    let mut schemas = vec![
-        (Problem::name().into_owned(), Problem::schema()),
-        (FieldProblem::name().into_owned(), FieldProblem::schema()),
-    ];
-    let native = routes::scope();
-    native.schemas(&mut schemas);
-    api.paths.merge(native.paths());
-    api.paths.merge(get_openapi.paths());
-    let mut components = Components::new();
-    components.schemas.extend(schemas);
-    components.add_security_scheme(
-        "bearer",
-        SecurityScheme::Http(
-            HttpBuilder::new()
-                .scheme(HttpAuthScheme::Bearer)
-                .description(Some(
-                    "A token of this service. The scopes name what a route demands.",
-                ))
-                .build(),
-        ),
-    );
-    for (name, _, description) in ERRORS {
-        components
-            .responses
-            .insert((*name).to_owned(), problem(description));
+            .description(Some(about))
+            .build();
+        let draft = Self {
+            door,
+            api: OpenApi::new(info, utoipa::openapi::Paths::new()),
+            schemas: Vec::new(),
+            ids: text(None),
+        };
+        draft.service(&door.scope())
     }
-    api.components = Some(components);
-    for (path, item) in &mut api.paths.paths {
-        for (method, operation) in operations(item) {
-            complete(path, method, operation);
+
+    /// Adds what is mounted outside the door's prefix.
+    pub fn service(mut self, factory: &impl OpenApiFactory) -> Self {
+        factory.schemas(&mut self.schemas);
+        self.api.paths.merge(factory.paths());
+        self
+    }
+
+    /// What the ids in paths look like.
+    pub fn ids(mut self, schema: Schema) -> Self {
+        self.ids = schema;
+        self
+    }
+
+    /// Ends the document. Every route that demands a credential gets the errors that fit it, their bodies
+    /// being `E` in `content_type`, unless its handler describes that status itself; its path's ids; the
+    /// header `Idempotency-Key`; and the door's ways to authenticate beside `bearer`. `complete` adds what
+    /// only this dialect has.
+    pub fn finish<E: ToSchema>(
+        mut self,
+        content_type: &str,
+        errors: &[ErrorAnswer],
+        complete: impl Fn(&Route, &mut Operation),
+    ) -> OpenApi {
+        self.schemas.push((E::name().into_owned(), E::schema()));
+        E::schemas(&mut self.schemas);
+        let mut components = Components::new();
+        components.schemas.extend(self.schemas);
+        for (name, scheme) in schemes(self.door) {
+            components.add_security_scheme(name, scheme);
         }
+        for error in errors {
+            let body = Content::new(Some(Ref::from_schema_name(E::name())));
+            let response: RefOr<Response> = ResponseBuilder::new()
+                .description(error.description)
+                .content(content_type, body)
+                .build()
+                .into();
+            components.responses.insert(error.name.to_owned(), response);
+        }
+        self.api.components = Some(components);
+        for (path, item) in &mut self.api.paths.paths {
+            for (method, operation) in operations(item) {
+                describe(operation);
+                if operation.security.is_none() {
+                    continue;
+                }
+                let route = Route {
+                    path: path.clone(),
+                    method,
+                };
+                add_security(self.door, operation);
+                for error in errors.iter().filter(|error| (error.at)(&route)) {
+                    let responses = &mut operation.responses.responses;
+                    responses
+                        .entry(error.status.to_owned())
+                        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(error.name)));
+                }
+                add_parameters(&route, &self.ids, operation);
+                complete(&route, operation);
+            }
+        }
+        self.api
     }
-    api
 }
 
-/// The errors of all routes: name, status, when.
-const ERRORS: &[(&str, &str, &str)] = &[
-    (
-        "Malformed",
-        "400",
-        "The request cannot be read: its syntax, or a header.",
-    ),
-    (
-        "Unauthenticated",
-        "401",
-        "No live token came with the request. Never says why.",
-    ),
-    (
-        "Forbidden",
-        "403",
-        "The token may not do this; `code` says why.",
-    ),
-    (
-        "NotFound",
-        "404",
-        "There is nothing here that the token can see.",
-    ),
-    ("Timeout", "408", "The body took too long to arrive."),
-    (
-        "Conflict",
-        "409",
-        "The present state does not allow this; `code` says why.",
-    ),
-    (
-        "Stale",
-        "412",
-        "It was changed since the version in If-Match.",
-    ),
-    ("TooLarge", "413", "The body is larger than 64 KiB."),
-    ("WrongType", "415", "The body is not application/json."),
-    (
-        "Invalid",
-        "422",
-        "Fields are refused; `errors` lists all of them.",
-    ),
-    ("TooMany", "429", "Wait as long as Retry-After says."),
-    ("Broken", "500", "Our mistake; name the request id."),
-    (
-        "Unavailable",
-        "503",
-        "Not at the moment; Retry-After says when to try again.",
-    ),
-];
-
-fn problem(description: &str) -> RefOr<Response> {
-    let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .build()
-        .into()
+/// The ways in: tokens everywhere, and what else the door takes.
+fn schemes(door: &Door) -> Vec<(&'static str, SecurityScheme)> {
+    let http = |scheme, description: &str| {
+        let scheme = HttpBuilder::new()
+            .scheme(scheme)
+            .description(Some(description));
+        SecurityScheme::Http(scheme.build())
+    };
+    let mut schemes = vec![(
+        "bearer",
+        http(
+            HttpAuthScheme::Bearer,
+            "A token of this service. The scopes name what a route demands.",
+        ),
+    )];
+    if door.takes_basic {
+        let about = "A key's id and secret, while its service account has `basic_auth_enabled`. Requests that \
+            change something must not carry the header Origin.";
+        schemes.push(("basic", http(HttpAuthScheme::Basic, about)));
+    }
+    if door.takes_raw {
+        let about = "The token alone, without a scheme before it.";
+        let value = ApiKeyValue::with_description("Authorization", about);
+        schemes.push(("apiKey", SecurityScheme::ApiKey(ApiKey::Header(value))));
+    }
+    schemes
 }
 
-/// Adds what every route of its kind has: the errors, the headers, the ids in its path.
-fn complete(path: &str, method: &str, operation: &mut Operation) {
-    // The first paragraph of a handler's comment, as one line.
+/// Each of the door's schemes will do, with the scopes that the handler names for `bearer`.
+fn add_security(door: &Door, operation: &mut Operation) {
+    let named = serde_json::to_value(&operation.security).unwrap_or_default();
+    let scopes = named.pointer("/0/bearer").and_then(|it| it.as_array());
+    let scopes: Vec<_> = scopes
+        .into_iter()
+        .flatten()
+        .filter_map(|scope| scope.as_str())
+        .collect();
+    let alternatives = schemes(door)
+        .into_iter()
+        .map(|(name, _)| SecurityRequirement::new(name, scopes.iter().copied()));
+    operation.security = Some(alternatives.collect());
+}
+
+/// The first paragraph of a handler's comment as one line, and words for answers that need none.
+fn describe(operation: &mut Operation) {
     operation.summary = operation.summary.take().map(|text| text.replace('\n', " "));
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
@@ -146,40 +204,23 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             .to_owned();
         }
     }
-    if operation.security.is_none() {
-        return;
-    }
-    let (writes, in_account) = (method != "GET", path.contains('{'));
-    let reads_body = matches!(method, "POST" | "PATCH");
-    for (name, status, _) in ERRORS {
-        let happens = match *status {
-            "404" => in_account,
-            "408" | "413" | "415" => reads_body,
-            "409" => writes,
-            "412" => method == "PATCH",
-            "422" => method != "DELETE",
-            _ => true,
-        };
-        if happens {
-            let response = RefOr::Ref(Ref::from_response_name(*name));
-            operation
-                .responses
-                .responses
-                .insert((*status).to_owned(), response);
-        }
-    }
+}
+
+fn add_parameters(route: &Route, ids: &Schema, operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
-    let named: Vec<_> = path
+    let named = route
+        .path
         .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        .collect();
-    for (at, name) in named.into_iter().enumerate() {
-        let id = text(Some("uuid"));
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    for (at, name) in named.enumerate() {
         parameters.retain(|it| !matches!(it, RefOr::T(it) if it.name == name));
-        parameters.insert(at, parameter(name, ParameterIn::Path, "", id).into());
+        parameters.insert(
+            at,
+            parameter(name, ParameterIn::Path, "", ids.clone()).into(),
+        );
     }
-    match method {
-        "POST" => parameters.push(
+    if route.method == "POST" {
+        parameters.push(
             parameter(
                 "Idempotency-Key",
                 ParameterIn::Header,
@@ -188,16 +229,13 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
                 text(None),
             )
             .into(),
-        ),
-        "PATCH" => parameters.push(
-            parameter("If-Match", ParameterIn::Header, "The ETag last seen; 412 if it is stale.", text(None)).into(),
-        ),
-        _ => {}
+        );
     }
 }
 
-fn text(format: Option<&str>) -> Schema {
-    let format = format.map(|name| utoipa::openapi::SchemaFormat::Custom(name.to_owned()));
+/// A text, in one of JSON Schema's formats.
+pub fn text(format: Option<&str>) -> Schema {
+    let format = format.map(|name| SchemaFormat::Custom(name.to_owned()));
     Schema::Object(
         ObjectBuilder::new()
             .schema_type(Type::String)
@@ -206,7 +244,8 @@ fn text(format: Option<&str>) -> Schema {
     )
 }
 
-fn parameter(name: &str, place: ParameterIn, description: &str, schema: Schema) -> Parameter {
+/// A parameter, which is required only in a path.
+pub fn parameter(name: &str, place: ParameterIn, description: &str, schema: Schema) -> Parameter {
     let required = if matches!(place, ParameterIn::Path) {
         Required::True
     } else {
@@ -221,66 +260,27 @@ fn parameter(name: &str, place: ParameterIn, description: &str, schema: Schema) 
         .build()
 }
 
-/// This document.
-#[utoipa::path(
-    tag = "documentation",
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")),
-)]
-#[get("/openapi.json")]
-pub async fn get_openapi(app: Data<App>) -> HttpResponse {
-    let mut document = openapi();
-    document.servers = Some(vec![Server::new(app.public_url())]);
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-cache"))
-        .json(document)
-}
-
-/// Relative, so that it holds behind a proxy that adds a path.
-#[get("/docs")]
-pub async fn to_docs() -> HttpResponse {
-    HttpResponse::Found()
-        .insert_header((LOCATION, "docs/"))
-        .finish()
-}
-
-/// The documentation page's files, all of them our own: nothing is fetched from another host.
-#[get("/docs/{file:.*}")]
-pub async fn get_docs(file: Path<String>) -> HttpResponse {
-    static CONFIG: LazyLock<Arc<utoipa_swagger_ui::Config<'static>>> = LazyLock::new(|| {
-        let config = utoipa_swagger_ui::Config::from("../openapi.json")
-            .persist_authorization(false)
-            .validator_url("none");
-        Arc::new(config)
-    });
-    match utoipa_swagger_ui::serve(&file, Arc::clone(&CONFIG)) {
-        Ok(Some(file)) => {
-            let mut answer = HttpResponse::Ok();
-            if file.gzpipped {
-                answer.insert_header((CONTENT_ENCODING, "gzip"));
-            }
-            answer
-                .content_type(file.content_type)
-                .insert_header((CACHE_CONTROL, "public, max-age=3600"))
-                .insert_header((
-                    CONTENT_SECURITY_POLICY,
-                    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                     frame-ancestors 'none'; base-uri 'none'",
-                ))
-                .body(file.bytes.into_owned())
-        }
-        _ => HttpResponse::NotFound()
-            .content_type("text/plain; charset=utf-8")
-            .body("No such file.\n"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::door::DOORS;
 
     #[test]
-    fn document() {
-        let document = openapi().to_pretty_json().unwrap();
-        insta::assert_snapshot!(document);
+    fn documents() {
+        for door in DOORS {
+            let document = door.document.to_pretty_json().unwrap();
+            insta::assert_snapshot!(door.name, document);
+        }
+    }
+
+    #[test]
+    fn every_path_lies_below_its_doors_prefix() {
+        const OUTSIDE: [&str; 3] = ["/openapi.json", "/oauth2/token", "/api/auth/oauth/token"];
+        for door in DOORS {
+            for path in door.document.paths.paths.keys() {
+                let below = path.strip_prefix(door.prefix);
+                let below = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+                assert!(below || OUTSIDE.contains(&&**path), "{}: {path}", door.name);
+            }
+        }
     }
 }

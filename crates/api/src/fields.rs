@@ -91,6 +91,11 @@ impl Fields {
         }
     }
 
+    /// Whether the field is there, null or not, and was not read yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(key, _)| key == name)
+    }
+
     /// The fields of an object within, if it is there; hand it back to [`Fields::leave`].
     pub fn enter(&mut self, name: &'static str) -> Option<Self> {
         let json = match self.take(name)? {
@@ -108,6 +113,11 @@ impl Fields {
 
     pub fn leave(&mut self, mut inner: Self) {
         inner.refuse_unknown();
+        self.leave_leniently(inner);
+    }
+
+    /// As [`Self::leave`], where a contract says that unknown fields are ignored.
+    pub fn leave_leniently(&mut self, mut inner: Self) {
         self.errors.append(&mut inner.errors);
         self.meant.append(&mut inner.meant);
     }
@@ -115,6 +125,11 @@ impl Fields {
     /// Ends the reading: `value` if nothing was wrong.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Failure> {
         self.refuse_unknown();
+        self.finish_leniently(value)
+    }
+
+    /// As [`Self::finish`], where a contract says that unknown fields are ignored.
+    pub fn finish_leniently<T>(mut self, value: Option<T>) -> Result<T, Failure> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
             _ => {
@@ -316,6 +331,33 @@ pub fn list<T>(max: usize, read: impl Fn(&Json) -> Read<T>) -> impl Fn(&Json) ->
     }
 }
 
+/// Compares the fields that `read` asks a body for with those that its schema names, and the required.
+#[cfg(test)]
+pub fn described<T: utoipa::PartialSchema>(read: impl Fn(&mut Fields)) {
+    use utoipa::openapi::{RefOr, Schema};
+
+    let mut empty = Fields::of(Json::Object(Vec::new())).expect("an object");
+    read(&mut empty);
+    let mut asked = empty.asked().to_vec();
+    asked.sort_unstable();
+    let failure = empty.finish(Some(())).err();
+    let mut required: Vec<_> = failure
+        .iter()
+        .flat_map(|failure| &failure.error.refusal().expect("a refusal").fields)
+        .map(|error| error.pointer.trim_start_matches('/').to_owned())
+        .collect();
+    required.sort_unstable();
+
+    let RefOr::T(Schema::Object(object)) = T::schema() else {
+        panic!("an object's schema")
+    };
+    let mut names: Vec<_> = object.properties.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let mut demanded = object.required.clone();
+    demanded.sort_unstable();
+    assert_eq!((asked, required), (names, demanded));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,6 +423,20 @@ mod tests {
         );
         assert!(body.finish(Some(())).is_ok());
         assert!(Fields::of(Json::Array(vec![])).is_err());
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_only_leniently() {
+        let read = |text: &str| {
+            let mut body = fields(text);
+            let flag = body.required("flag", boolean);
+            (body, flag)
+        };
+        let (body, flag) = read(r#"{"flag": true, "imageUrl": 1}"#);
+        assert!(body.finish_leniently(flag).unwrap());
+        let (body, flag) = read(r#"{"flag": 1, "imageUrl": 1}"#);
+        let failure = body.finish_leniently(flag).unwrap_err();
+        assert_eq!(errors(&failure), ["/flag wrong_type"]);
     }
 
     #[test]

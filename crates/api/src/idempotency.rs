@@ -25,10 +25,14 @@ pub fn key(request: &HttpRequest) -> Result<Option<String>, Code> {
     }
 }
 
-/// SHA-256 over method, path and body: what makes two requests the same.
+/// SHA-256 over method, path, query and body: what makes two requests the same.
 pub fn fingerprint(request: &HttpRequest, body: &[u8]) -> Digest {
     let mut hash = Sha256::new();
-    for part in [request.method().as_str(), request.path()] {
+    let target = match request.query_string() {
+        "" => request.path().to_owned(),
+        query => format!("{}?{query}", request.path()),
+    };
+    for part in [request.method().as_str(), &target] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -63,13 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn method_path_and_body_all_count() {
+    fn method_path_query_and_body_all_count() {
         let of = |request: TestRequest, body: &str| {
             fingerprint(&request.to_http_request(), body.as_bytes())
         };
         let first = of(TestRequest::post().uri("/a"), "{}");
         assert_eq!(first, of(TestRequest::post().uri("/a"), "{}"));
         assert_ne!(first, of(TestRequest::post().uri("/b"), "{}"));
+        assert_ne!(first, of(TestRequest::post().uri("/a?b=c"), "{}"));
         assert_ne!(first, of(TestRequest::post().uri("/a"), "{ }"));
         assert_ne!(first, of(TestRequest::put().uri("/a"), "{}"));
     }

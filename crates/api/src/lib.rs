@@ -1,30 +1,55 @@
-//! The gateway: the doors that programs use. The native one, and the documentation of all of them;
-//! compatibility doors are folders beside `native`. Handlers call use cases and nothing below them.
+//! The gateway: the doors that programs use, and the documentation of all of them. Each dialect is a folder
+//! (`native` and those beside it) that plugs in as `door.rs` says. Handlers call use cases and nothing
+//! below them.
 
 mod body;
 mod caller;
 mod docs;
+mod door;
+mod envelope;
 mod failure;
 mod fields;
 mod idempotency;
 mod native;
+mod neowit;
+mod oauth;
 mod precondition;
+mod prefactor;
 mod query;
 mod routing;
+mod secret;
 mod status;
 #[cfg(test)]
 mod tests;
+mod unleash;
 
-pub use docs::openapi;
+pub use door::Doors;
 pub use status::status;
 
 use actix_web::web::ServiceConfig;
+use utoipa::openapi::OpenApi;
 
-/// Mounts the doors below `/v1`, `/openapi.json` and `/docs`. Expects `Data<App>` in the application
-/// data; takes `Data<symbolon_web::BodyLimits>` and `Data<symbolon_web::TrustedProxies>` from there too.
-pub fn mount(cfg: &mut ServiceConfig) {
-    cfg.service(native::routes::scope())
-        .service(docs::get_openapi)
-        .service(docs::to_docs)
-        .service(docs::get_docs);
+/// Mounts the doors that are open, `/openapi.json`, `/openapi/<door>.json` and `/docs`. Expects `Data<App>`
+/// in the application data; takes `Data<symbolon_web::BodyLimits>` and `Data<symbolon_web::TrustedProxies>`
+/// from there too.
+pub fn mount(cfg: &mut ServiceConfig, doors: &Doors) {
+    for door in doors.open() {
+        cfg.service(door.scope());
+    }
+    cfg.service(oauth::AT_NATIVE.scope());
+    if doors.neowit {
+        cfg.service(oauth::AT_NEOWIT.scope());
+    }
+    docs::mount(cfg, *doors);
+}
+
+/// The whole document of one door, without the address of a server; `None` where no door is called so.
+pub fn openapi(name: &str) -> Option<OpenApi> {
+    let door = door::DOORS.iter().find(|door| door.name == name)?;
+    Some(door.document.clone())
+}
+
+/// The names of all doors, open or not.
+pub fn door_names() -> impl Iterator<Item = &'static str> {
+    door::DOORS.iter().map(|door| door.name)
 }

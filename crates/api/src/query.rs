@@ -98,6 +98,11 @@ impl Query {
             self.errors
                 .push(FieldError::new(pointer, FieldCode::Unknown));
         }
+        self.finish_leniently()
+    }
+
+    /// As [`Self::finish`], where a contract says that unknown parameters are ignored.
+    pub fn finish_leniently(self) -> Result<(), Failure> {
         if self.errors.is_empty() {
             return Ok(());
         }

@@ -1,26 +1,12 @@
 //! What happens to requests that no route takes: 405 with `Allow` where the path exists, else 404.
-//! The one table of paths and methods is the OpenAPI document.
+//! The one table of paths and methods is the door's OpenAPI document.
 
-use crate::docs::openapi;
+use crate::door::Door;
 use crate::failure::Failure;
 use actix_web::{HttpRequest, HttpResponse};
-use std::sync::LazyLock;
 use symbolon_domain::Code;
-use utoipa::openapi::PathItem;
 use utoipa::openapi::path::Operation;
-
-/// A path template and the methods that it takes.
-type Entry = (String, Vec<&'static str>);
-
-static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let paths = openapi().paths.paths.into_iter();
-    paths
-        .map(|(path, mut item)| {
-            let methods = operations(&mut item).into_iter().map(|(method, _)| method);
-            (path, methods.collect())
-        })
-        .collect()
-});
+use utoipa::openapi::{OpenApi, PathItem};
 
 /// The operations of a path, by method.
 pub fn operations(item: &mut PathItem) -> Vec<(&'static str, &mut Operation)> {
@@ -37,12 +23,20 @@ pub fn operations(item: &mut PathItem) -> Vec<(&'static str, &mut Operation)> {
 }
 
 /// The methods that `path` takes, for `Allow`; `None` where there is no such path.
-fn allowed(path: &str) -> Option<String> {
-    let (_, methods) = TABLE.iter().find(|(template, _)| matches(template, path))?;
-    Some(methods.join(", "))
+fn allowed(document: &OpenApi, path: &str) -> Option<String> {
+    let mut methods = Vec::new();
+    for (template, item) in &document.paths.paths {
+        if matches(template, path) {
+            let mut item = item.clone();
+            let taken = operations(&mut item).into_iter();
+            methods.extend(taken.map(|(method, _)| method));
+        }
+    }
+    (!methods.is_empty()).then(|| methods.join(", "))
 }
 
-fn matches(template: &str, path: &str) -> bool {
+/// Whether a path fits a template, whose `{…}` stand for one segment that is not empty.
+pub fn matches(template: &str, path: &str) -> bool {
     let (mut wanted, mut got) = (template.split('/'), path.split('/'));
     loop {
         match (wanted.next(), got.next()) {
@@ -56,7 +50,8 @@ fn matches(template: &str, path: &str) -> bool {
 
 /// The handler of everything that no route takes.
 pub async fn no_route(request: HttpRequest) -> Result<HttpResponse, Failure> {
-    Err(match allowed(request.path()) {
+    let document = &Door::of(&request).document;
+    Err(match allowed(document, request.path()) {
         Some(allow) => Failure {
             allow: Some(allow),
             ..Code::MethodNotAllowed.into()
@@ -71,6 +66,7 @@ mod tests {
 
     #[test]
     fn paths_know_their_methods() {
+        let allowed = |path| allowed(&crate::native::DOOR.document, path);
         assert_eq!(allowed("/v1/public/accounts").as_deref(), Some("GET, POST"));
         assert_eq!(
             allowed("/v1/public/accounts/x/auth/service-accounts/y").as_deref(),

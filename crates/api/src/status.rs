@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use symbolon_domain::Code;
 
-/// The HTTP status of a refusal at the native door. Compatibility doors start from it.
+/// The HTTP status of a refusal at the native door. Compatibility doors have tables of their own.
 pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::MalformedBody | Code::MalformedRequest => StatusCode::BAD_REQUEST,
@@ -12,7 +12,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::NotAllowedHere
         | Code::ContactUnconfirmed
         | Code::MintExceedsAuthority
-        | Code::ReachExceeded => StatusCode::FORBIDDEN,
+        | Code::ReachExceeded
+        | Code::CrossOriginBasic => StatusCode::FORBIDDEN,
         Code::NotFound | Code::LinkUnknown => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -26,6 +27,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::TokenLimitReached
         | Code::NothingToConfirm
         | Code::NameTaken
+        | Code::UsernameTaken
+        | Code::DescriptionTaken
         | Code::AlreadyBootstrapped
         | Code::IdempotencyInProgress => StatusCode::CONFLICT,
         Code::LinkUsed | Code::LinkExpired => StatusCode::GONE,

@@ -1,7 +1,8 @@
-//! The native door over HTTP, with a real application on SQLite.
+//! The doors over HTTP, with a real application on a fresh database. Every answer is held to the OpenAPI
+//! document of its door.
 
-use crate::docs::openapi;
-use crate::native::error::envelope;
+use crate::door::{DOORS, Doors};
+use crate::envelope::envelope;
 use crate::routing::operations;
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
@@ -16,12 +17,21 @@ use std::collections::BTreeMap;
 use symbolon_app::App;
 use symbolon_web::edge;
 
+mod basic;
+mod conformance;
 mod envelopes;
 mod instance;
+mod keys;
 mod lifecycle;
 mod lists;
+mod neowit;
+mod oauth;
+mod prefactor;
+mod transcript;
+mod unleash;
 
 use instance::Instance;
+use transcript::Transcript;
 
 /// What came back.
 struct Got {
@@ -60,10 +70,32 @@ impl Got {
     }
 }
 
+/// A request as a test writes it.
+#[derive(Clone)]
+struct Request {
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: web::Bytes,
+}
+
+impl Request {
+    fn to_test(&self) -> TestRequest {
+        let mut request = TestRequest::with_uri(&self.path).method(self.method.clone());
+        for (name, value) in &self.headers {
+            request = request.append_header((*name, value.as_str()));
+        }
+        match self.body.is_empty() {
+            true => request,
+            false => request.set_payload(self.body.clone()),
+        }
+    }
+}
+
 /// A server's service, and a request that is being built for it.
 struct Ask<'s, S> {
     service: &'s S,
-    request: TestRequest,
+    request: Request,
 }
 
 impl<'s, S, B> Ask<'s, S>
@@ -72,7 +104,12 @@ where
     B: MessageBody + 'static,
 {
     fn new(service: &'s S, method: Method, path: &str) -> Self {
-        let request = TestRequest::with_uri(path).method(method);
+        let request = Request {
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: web::Bytes::new(),
+        };
         Self { service, request }
     }
 
@@ -85,7 +122,7 @@ where
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.request = self.request.append_header((name, value));
+        self.request.headers.push((name, value.to_owned()));
         self
     }
 
@@ -94,7 +131,7 @@ where
     }
 
     fn body(mut self, content_type: &str, body: impl Into<web::Bytes>) -> Self {
-        self.request = self.request.set_payload(body);
+        self.request.body = body.into();
         self.with("content-type", content_type)
     }
 
@@ -102,8 +139,20 @@ where
         self.body("application/json", body.to_string())
     }
 
+    /// The answer, which is as documented.
     async fn got(self) -> Got {
-        let (status, headers, body) = match self.service.call(self.request.to_request()).await {
+        let request = self.request.clone();
+        let got = self.got_from_elsewhere().await;
+        if let Err(difference) = conformance::check(&request, &got) {
+            panic!("{difference}");
+        }
+        got
+    }
+
+    /// The answer of a route that no door has.
+    async fn got_from_elsewhere(self) -> Got {
+        let request = self.request.to_test().to_request();
+        let (status, headers, body) = match self.service.call(request).await {
             Ok(answer) => {
                 let answer = answer.map_into_boxed_body().into_parts().1;
                 (
@@ -132,16 +181,49 @@ where
     }
 }
 
-/// Everything as a server mounts it.
+/// Everything as a server mounts it, with all doors open or those that are named.
 macro_rules! serve {
     ($app:expr) => {
+        serve!($app, crate::door::Doors::default())
+    };
+    ($app:expr, $doors:expr) => {
         init_service(
             Server::new()
                 .app_data(Data::new($app.clone()))
                 .wrap(from_fn(edge))
-                .configure(crate::mount),
+                .configure(|cfg| crate::mount(cfg, &$doors)),
         )
         .await
     };
 }
 use serve;
+
+/// Expands each test, which takes an [`Instance`], into one on SQLite and one on PostgreSQL. Snapshots
+/// within need names of their own, so that both are held to the same.
+#[allow(
+    unused_macros,
+    reason = "the dialects' transcripts are what needs both"
+)]
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {$(
+            #[actix_web::test]
+            async fn $name() {
+                super::$name(crate::tests::instance::Instance::start().await).await;
+            }
+        )*}
+        mod postgres {$(
+            #[actix_web::test]
+            async fn $name() {
+                match crate::tests::instance::Instance::on_postgres().await {
+                    Some(instance) => super::$name(instance).await,
+                    None => symbolon_tests::not_run(
+                        concat!(module_path!(), "::", stringify!($name)),
+                        "no PostgreSQL",
+                    ),
+                }
+            }
+        )*}
+    };
+}
+use on_both;

@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::actor::{Actor, Call};
-use crate::change::{Decided, Outcome, PageRequest, Ran, Replayed, Slice};
+use crate::change::{Decided, PageRequest, Replayed, Slice};
 use crate::error::{Error, Result};
 use symbolon_domain::account::{self, AccountPatch};
 use symbolon_domain::change::Target;
@@ -19,7 +19,8 @@ pub struct WhoAmI {
     pub environment_id: Option<EnvironmentId>,
     pub service_account: Option<ServiceAccount>,
     pub credential: Credential,
-    /// What it may do: its own scopes, as far as its service account still has them.
+    /// What it may do: its own scopes, as far as its service account still has them, and as far as the
+    /// access token goes that stands for it.
     pub scopes: ScopeSet,
     pub reach: Reach,
 }
@@ -54,6 +55,7 @@ impl App {
             ),
             None => None,
         };
+        let credential = credential.seen_under(service_account.as_ref());
         let environment_id = credential
             .owner
             .environment()
@@ -80,50 +82,29 @@ impl App {
         let target = Target::Within {
             account: AccountId(uuid::Uuid::nil()),
             environment: None,
+            name: None,
         };
         let ran = self
             .run(call, target, move |_, tools| {
                 let (it, changes) = account::create(&tools.asking, name, patch, tools.mint.dice)?;
-                let outcome = Outcome {
-                    account: Some(it.id),
-                    ..Outcome::default()
-                };
-                Ok(Decided {
-                    value: it,
-                    changes,
-                    outcome,
-                    sealed: None,
-                })
+                let id = it.id;
+                Ok(Decided::new(it, changes, id))
             })
             .await?;
-        match ran {
-            Ran::Done(record) => Ok(Replayed {
-                record,
-                replayed: false,
-            }),
-            Ran::Replayed { outcome, .. } => {
-                let id = outcome
-                    .account
-                    .ok_or_else(|| Error::broken("a saved outcome names nothing"))?;
-                let record = self
-                    .store()
-                    .find_account(id)
-                    .await?
-                    .ok_or(Error::from(Code::NotFound))?;
-                Ok(Replayed {
-                    record,
-                    replayed: true,
-                })
-            }
-        }
+        ran.replayed(|outcome| async move { self.account(outcome.account_id()?).await })
+            .await
     }
 
-    pub async fn find_account(&self, actor: &Actor, id: AccountId) -> Result<Account> {
-        actor.enter_to_read(id, Permission::ServiceAccountsRead)?;
+    async fn account(&self, id: AccountId) -> Result<Account> {
         self.store()
             .find_account(id)
             .await?
             .ok_or(Code::NotFound.into())
+    }
+
+    pub async fn find_account(&self, actor: &Actor, id: AccountId) -> Result<Account> {
+        actor.enter_to_read(id, Permission::ServiceAccountsRead)?;
+        self.account(id).await
     }
 
     /// An operator's list of all accounts, newest first; everybody else's holds their own.
@@ -173,25 +154,10 @@ impl App {
                     return Err(Refusal::new(Code::VersionMismatch));
                 }
                 let (it, changes) = account::update(old, &tools.asking, patch, tools.mint.dice)?;
-                Ok(Decided {
-                    value: it,
-                    changes,
-                    outcome: Outcome {
-                        account: Some(id),
-                        ..Outcome::default()
-                    },
-                    sealed: None,
-                })
+                Ok(Decided::new(it, changes, id))
             })
             .await?;
-        match ran {
-            Ran::Done(it) => Ok(it),
-            Ran::Replayed { .. } => self
-                .store()
-                .find_account(id)
-                .await?
-                .ok_or(Code::NotFound.into()),
-        }
+        Ok(ran.replayed(|_| self.account(id)).await?.record)
     }
 
     pub async fn create_environment(
@@ -208,6 +174,7 @@ impl App {
                 Target::Within {
                     account,
                     environment: None,
+                    name: None,
                 },
                 move |view, tools| {
                     let (it, changes) = account::create_environment(
@@ -216,39 +183,19 @@ impl App {
                         name,
                         tools.mint.dice,
                     )?;
-                    let outcome = Outcome {
-                        environment: Some(it.id),
-                        ..Outcome::default()
-                    };
-                    Ok(Decided {
-                        value: it,
-                        changes,
-                        outcome,
-                        sealed: None,
-                    })
+                    let id = it.id;
+                    Ok(Decided::new(it, changes, id))
                 },
             )
             .await?;
-        match ran {
-            Ran::Done(record) => Ok(Replayed {
-                record,
-                replayed: false,
-            }),
-            Ran::Replayed { outcome, .. } => {
-                let id = outcome
-                    .environment
-                    .ok_or_else(|| Error::broken("a saved outcome names nothing"))?;
-                let record = self
-                    .store()
-                    .find_environment(account, id)
-                    .await?
-                    .ok_or(Error::from(Code::NotFound))?;
-                Ok(Replayed {
-                    record,
-                    replayed: true,
-                })
-            }
-        }
+        ran.replayed(|outcome| async move {
+            let id = outcome.environment_id()?;
+            self.store()
+                .find_environment(account, id)
+                .await?
+                .ok_or(Code::NotFound.into())
+        })
+        .await
     }
 
     /// Newest first.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
-use symbolon_domain::change::Asking;
+use symbolon_domain::change::{Asking, RevokedAccessToken};
 use symbolon_domain::verdict::Facts;
 use symbolon_domain::{
     AccountId, ActorRef, Authority, Code, CredentialId, Digest, Owner, Permission, Reach,
@@ -28,21 +28,32 @@ struct Inner {
     account: Option<AccountId>,
     credential: Option<CredentialId>,
     owner: Option<Owner>,
+    access_token: Option<RevokedAccessToken>,
     replay_only: bool,
 }
 
 impl Actor {
     /// The holder of a credential that was found good.
     pub(crate) fn holder(facts: &Facts) -> Self {
-        Self::of_credential(facts, false)
+        Self::of_credential(facts, None, false)
+    }
+
+    /// The holder of a key's access token; `facts` are the key's, narrowed to what the token may do, and
+    /// `token` is what to write down to end it.
+    pub(crate) fn bearer(facts: &Facts, token: RevokedAccessToken) -> Self {
+        Self::of_credential(facts, Some(token), false)
     }
 
     /// The holder of a credential that has just rotated itself: may repeat that request, and nothing else.
     pub(crate) fn replaying(facts: &Facts) -> Self {
-        Self::of_credential(facts, true)
+        Self::of_credential(facts, None, true)
     }
 
-    fn of_credential(facts: &Facts, replay_only: bool) -> Self {
+    fn of_credential(
+        facts: &Facts,
+        access_token: Option<RevokedAccessToken>,
+        replay_only: bool,
+    ) -> Self {
         let credential = &facts.credential;
         Self(Arc::new(Inner {
             by: ActorRef::Credential {
@@ -56,6 +67,7 @@ impl Actor {
             account: Some(facts.account.id),
             credential: Some(credential.id),
             owner: Some(credential.owner),
+            access_token,
             replay_only,
         }))
     }
@@ -68,6 +80,7 @@ impl Actor {
             account: None,
             credential: None,
             owner: None,
+            access_token: None,
             replay_only: false,
         }))
     }
@@ -94,6 +107,7 @@ impl Actor {
             account: None,
             credential: None,
             owner: None,
+            access_token: None,
             replay_only: false,
         }))
     }
@@ -120,6 +134,11 @@ impl Actor {
         self.0.owner
     }
 
+    /// The access token that stands for the credential here.
+    pub(crate) fn access_token(&self) -> Option<RevokedAccessToken> {
+        self.0.access_token
+    }
+
     pub(crate) fn is_replay_only(&self) -> bool {
         self.0.replay_only
     }
@@ -144,6 +163,17 @@ impl Actor {
             Some(mine) if mine != account => Err(Code::NotFound.into()),
             _ => Ok(()),
         }
+    }
+
+    /// As [`Self::enter_to_read`], for what several permissions need to find: any of them will do.
+    pub(crate) fn enter_with_any(&self, account: AccountId, any: &[Permission]) -> Result<()> {
+        self.ensure_live()?;
+        if let [first, rest @ ..] = any
+            && !rest.iter().any(|it| self.0.authority.allows(*it))
+        {
+            self.demand(*first)?;
+        }
+        self.see(account)
     }
 
     /// As [`Self::enter`], for reading: nothing is read by one who may only repeat a request.
@@ -177,7 +207,7 @@ pub struct Idempotency {
     pub door: &'static str,
     pub operation: &'static str,
     pub key: String,
-    /// SHA-256 over method, path and body.
+    /// SHA-256 over method, path, query and body.
     pub fingerprint: Digest,
 }
 

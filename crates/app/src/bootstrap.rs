@@ -63,12 +63,7 @@ impl App {
                 move |view, tools| {
                     let (begun, changes) =
                         bootstrap::begin(view, &tools.asking, name, beginning, &mut tools.mint)?;
-                    Ok(Decided {
-                        value: begun,
-                        changes,
-                        outcome: Outcome::default(),
-                        sealed: None,
-                    })
+                    Ok(Decided::new(begun, changes, Outcome::default()))
                 },
             )
             .await?;

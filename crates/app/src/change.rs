@@ -3,14 +3,17 @@
 
 use crate::actor::{Actor, Call};
 use crate::error::{Error, Result};
+use crate::signing_keys::Signer;
 use crate::{App, Keyring};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use symbolon_domain::change::{Asking, Changes, Target, View};
 use symbolon_domain::issue::Mint;
+use symbolon_domain::secret::{Sealer, TokenSigner};
 use symbolon_domain::verdict::standing;
 use symbolon_domain::{
-    AccountId, Code, CredentialId, EnvironmentId, Minted, Reach, Reason, Refusal, ServiceAccountId,
-    limits,
+    AccountId, Code, Credential, CredentialId, EnvironmentId, Minted, Reach, Reason, Refusal,
+    ServiceAccountId, limits,
 };
 use symbolon_store::{Changed, Claim, Decision, Save, Saved, SavedSecret};
 
@@ -77,6 +80,27 @@ pub(crate) struct Outcome {
     pub credential: Option<CredentialId>,
 }
 
+macro_rules! outcomes {
+    ($($field:ident: $id:ident, $read:ident);*) => {
+        $(impl From<$id> for Outcome {
+            fn from(id: $id) -> Self {
+                Self { $field: Some(id), ..Self::default() }
+            }
+        })*
+        impl Outcome {
+            $(pub fn $read(&self) -> Result<$id> {
+                self.$field.ok_or_else(|| Error::broken("a saved outcome names nothing"))
+            })*
+        }
+    };
+}
+outcomes!(
+    account: AccountId, account_id;
+    environment: EnvironmentId, environment_id;
+    service_account: ServiceAccountId, service_account_id;
+    credential: CredentialId, credential_id
+);
+
 /// What a use case's decision answers.
 pub(crate) struct Decided<T> {
     pub value: T,
@@ -84,6 +108,18 @@ pub(crate) struct Decided<T> {
     pub outcome: Outcome,
     /// The secret in `value`, for sealing until its answer surely arrived.
     pub sealed: Option<SavedSecret>,
+}
+
+impl<T> Decided<T> {
+    /// Something decided that reveals no secret.
+    pub fn new(value: T, changes: Changes, outcome: impl Into<Outcome>) -> Self {
+        Self {
+            value,
+            changes,
+            outcome: outcome.into(),
+            sealed: None,
+        }
+    }
 }
 
 /// What became of a call.
@@ -95,6 +131,46 @@ pub(crate) enum Ran<T> {
     },
 }
 
+impl<T> Ran<T> {
+    /// The record as it was just written; for a repeat, as `again` finds it by now.
+    pub async fn replayed<F>(self, again: impl FnOnce(Outcome) -> F) -> Result<Replayed<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        Ok(match self {
+            Self::Done(record) => Replayed {
+                record,
+                replayed: false,
+            },
+            Self::Replayed { outcome, .. } => Replayed {
+                record: again(outcome).await?,
+                replayed: true,
+            },
+        })
+    }
+}
+
+impl<T> Ran<(T, Option<Minted>)> {
+    /// As [`Self::replayed`], with the secret: for a repeat, while it is still kept.
+    pub async fn revealed<F>(self, again: impl FnOnce(Outcome) -> F) -> Result<Revealed<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        Ok(match self {
+            Self::Done((record, secret)) => Revealed {
+                record,
+                secret,
+                replayed: false,
+            },
+            Self::Replayed { outcome, secret } => Revealed {
+                record: again(outcome).await?,
+                secret,
+                replayed: true,
+            },
+        })
+    }
+}
+
 /// What a decision may use beside its view.
 pub(crate) struct Tools<'a, 'b> {
     pub asking: Asking<'a>,
@@ -104,14 +180,35 @@ pub(crate) struct Tools<'a, 'b> {
 }
 
 impl Tools<'_, '_> {
-    /// Seals a minted secret for a repeat, where the call may be repeated.
-    pub fn seal(&mut self, id: CredentialId, secret: &Minted) -> Option<SavedSecret> {
-        self.seals.then(|| SavedSecret {
-            credential_id: id,
-            sealed: self.keyring.seal_secret(id, secret, self.mint.dice),
-            until: self.asking.now.plus(limits::SEALED_SECRET_LIFE),
-        })
+    /// Something decided that minted the secret of the credential which `outcome` names; sealed for a
+    /// repeat, where the call may be repeated.
+    pub fn minted<T>(
+        &mut self,
+        value: T,
+        secret: Option<Minted>,
+        changes: Changes,
+        outcome: Outcome,
+    ) -> Decided<(T, Option<Minted>)> {
+        let sealed = match (&secret, outcome.credential) {
+            (Some(secret), Some(id)) if self.seals => Some(SavedSecret {
+                credential_id: id,
+                sealed: self.keyring.seal_secret(id, secret, self.mint.dice),
+                until: self.asking.now.plus(limits::SEALED_SECRET_LIFE),
+            }),
+            _ => None,
+        };
+        Decided {
+            value: (value, secret),
+            changes,
+            outcome,
+            sealed,
+        }
     }
+}
+
+/// The credential as it is shown.
+pub(crate) fn shown(view: &View, credential: Credential) -> Credential {
+    credential.seen_under(view.service_account.as_ref())
 }
 
 impl App {
@@ -120,6 +217,23 @@ impl App {
         &self,
         call: &Call<'_>,
         target: Target,
+        decide: F,
+    ) -> Result<Ran<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View, &mut Tools<'_, '_>) -> std::result::Result<Decided<T>, Refusal>
+            + Send
+            + 'static,
+    {
+        self.run_signing(call, target, None, decide).await
+    }
+
+    /// As [`Self::run`], for a decision that may write a JWT.
+    pub(crate) async fn run_signing<T, F>(
+        &self,
+        call: &Call<'_>,
+        target: Target,
+        signer: Option<Arc<Signer>>,
         decide: F,
     ) -> Result<Ran<T>>
     where
@@ -162,6 +276,7 @@ impl App {
                 let mint = Mint {
                     dice: &mut *dice,
                     sealer: &*keyring,
+                    signer: signer.as_deref().map(|it| it as &dyn TokenSigner),
                     link_key_version: keyring.current_version(),
                 };
                 let mut tools = Tools {
@@ -195,7 +310,8 @@ impl App {
     }
 
     async fn replay<T>(&self, actor: &Actor, saved: Saved) -> Result<Ran<T>> {
-        let outcome = serde_json::from_value(saved.outcome).map_err(Error::broken)?;
+        let outcome: Outcome = serde_json::from_value(saved.outcome).map_err(Error::broken)?;
+        self.ensure_within_reach(actor, &outcome).await?;
         let secret = match saved.secret {
             Some(it) if self.may_mint_again(actor, it.credential_id).await? => {
                 self.keyring().unseal_secret(it.credential_id, &it.sealed)
@@ -217,8 +333,36 @@ impl App {
             Ok(()) | Err(Reason::NotYetValid)
         );
         let reach = Reach::of(facts.account.id, facts.environment());
-        let allowed = actor.authority().may_mint(&facts.credential.scopes, reach);
+        // An access token may have been narrowed since its key made this.
+        let allowed = match actor.access_token() {
+            Some(_) => actor.authority().may_grant(&facts.scopes(), reach),
+            None => actor.authority().may_mint(&facts.scopes(), reach),
+        };
         Ok(good && allowed.is_ok())
+    }
+
+    /// What a repeat shows has to lie within the reach that its asker has by now.
+    async fn ensure_within_reach(&self, actor: &Actor, outcome: &Outcome) -> Result<()> {
+        let mine = actor.authority().reach;
+        let Some(account) = mine.account() else {
+            return Ok(());
+        };
+        let place = match (outcome.credential, outcome.service_account) {
+            (Some(id), _) => {
+                let found = self.store().find_with_owners(id).await?;
+                let facts = found.map(|it| self.facts(it)).transpose()?;
+                facts.map(|it| Reach::of(it.account.id, it.environment()))
+            }
+            (None, Some(id)) => {
+                let found = self.store().find_service_account(account, id).await?;
+                found.map(|it| Reach::of(account, it.environment_id))
+            }
+            (None, None) => return Ok(()),
+        };
+        match place {
+            Some(place) if mine.contains(place) => Ok(()),
+            _ => Err(Code::NotFound.into()),
+        }
     }
 }
 
@@ -251,6 +395,7 @@ fn place_events(view: &View, changes: &mut Changes) {
         .or_else(|| {
             view.credentials
                 .first()
+                .or(changes.new_credentials.first())
                 .and_then(|it| it.owner.environment())
         });
     for event in changes

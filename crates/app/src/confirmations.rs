@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::actor::{Actor, Call, Origin};
-use crate::change::{Decided, Outcome};
+use crate::change::Decided;
 use crate::error::{Error, Result};
 use crate::keyring::{Link, LinkPurpose};
 use symbolon_domain::change::Target;
@@ -63,15 +63,7 @@ impl App {
                     confirmation::disown
                 };
                 let (it, changes) = decide(view, &tools.asking, id, generation, tools.mint.dice)?;
-                Ok(Decided {
-                    value: (),
-                    changes,
-                    outcome: Outcome {
-                        service_account: Some(it.id),
-                        ..Outcome::default()
-                    },
-                    sealed: None,
-                })
+                Ok(Decided::new((), changes, it.id))
             },
         )
         .await?;

@@ -62,7 +62,15 @@ impl From<symbolon_store::Error> for Error {
                 Self::Refused(Refusal::new(Code::IdempotencyInProgress).retry_after(wait))
             }
             // The unique indexes that a request can run into; all others are broken promises.
+            // PostgreSQL names the index, SQLite the columns.
             Store::Conflict(index) if index.contains("environments") => Code::NameTaken.into(),
+            Store::Conflict(index) if index.contains("username") => Code::UsernameTaken.into(),
+            Store::Conflict(index)
+                if index.contains("exclusive_name")
+                    || index.contains("service_accounts.name_key") =>
+            {
+                Code::NameTaken.into()
+            }
             Store::Conflict(index) => Self::Broken {
                 cause: format!("conflict on {index}"),
             },

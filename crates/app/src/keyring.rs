@@ -1,5 +1,5 @@
-//! Sealing and signing with the key file: digests and secrets at rest (XChaCha20-Poly1305), links in
-//! mails (HMAC-SHA-256). Every use has a key of its own, derived from the version's master key.
+//! Sealing and signing with the key file: digests, secrets and signing keys at rest (XChaCha20-Poly1305),
+//! links in mails (HMAC-SHA-256). Every use has a key of its own, derived from the version's master key.
 
 use crate::key_file::KeyFile;
 use base64::Engine;
@@ -10,7 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use symbolon_domain::secret::{Sealed, Sealer};
-use symbolon_domain::{CredentialId, Dice, Digest, Minted};
+use symbolon_domain::{CredentialId, Dice, Digest, Minted, SigningKeyId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -124,7 +124,7 @@ impl Keyring {
         Ok(())
     }
 
-    fn seal(&self, what: &str, id: CredentialId, plain: &[u8], dice: &mut dyn Dice) -> Sealed {
+    fn seal(&self, what: &str, id: Uuid, plain: &[u8], dice: &mut dyn Dice) -> Sealed {
         let mut nonce = [0u8; NONCE];
         dice.fill(&mut nonce);
         let aad = associated(what, id, self.current);
@@ -147,7 +147,7 @@ impl Keyring {
     }
 
     /// `None` when the version is missing, or the bytes were not sealed for this.
-    fn unseal(&self, what: &str, id: CredentialId, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
+    fn unseal(&self, what: &str, id: Uuid, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, bytes) = sealed.bytes.split_first_chunk::<NONCE>()?;
         let aad = associated(what, id, sealed.key_version);
         let keys = self.keys.get(&sealed.key_version)?;
@@ -164,18 +164,23 @@ impl Keyring {
     }
 
     pub fn unseal_digest(&self, id: CredentialId, sealed: &Sealed) -> Option<Digest> {
-        let plain = self.unseal("digest", id, sealed)?;
+        let plain = self.unseal("digest", id.0, sealed)?;
         Some(Digest::from_bytes(plain.as_slice().try_into().ok()?))
     }
 
-    /// Seals a minted secret until its answer surely arrived.
-    pub fn seal_secret(&self, id: CredentialId, secret: &Minted, dice: &mut dyn Dice) -> Sealed {
-        self.seal("secret", id, secret.reveal().as_bytes(), dice)
+    /// What [`Sealer::seal_secret`] sealed: a key's secret, or one that waits for a repeat.
+    pub fn unseal_secret(&self, id: CredentialId, sealed: &Sealed) -> Option<Minted> {
+        let plain = self.unseal("secret", id.0, sealed)?;
+        Some(Minted::new(std::str::from_utf8(&plain).ok()?.to_owned()))
     }
 
-    pub fn unseal_secret(&self, id: CredentialId, sealed: &Sealed) -> Option<Minted> {
-        let plain = self.unseal("secret", id, sealed)?;
-        Some(Minted::new(std::str::from_utf8(&plain).ok()?.to_owned()))
+    /// Seals the private half of a signing key.
+    pub fn seal_seed(&self, id: SigningKeyId, seed: &[u8; 32], dice: &mut dyn Dice) -> Sealed {
+        self.seal("signing key", id.0, seed, dice)
+    }
+
+    pub fn unseal_seed(&self, id: SigningKeyId, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
+        self.unseal("signing key", id.0, sealed)
     }
 
     /// The last segment of a link: version, purpose, id, generation, HMAC. The same each time it is made.
@@ -223,13 +228,17 @@ impl Keyring {
     }
 }
 
-fn associated(what: &str, id: CredentialId, version: i32) -> Vec<u8> {
-    [what.as_bytes(), id.0.as_bytes(), &version.to_be_bytes()].concat()
+fn associated(what: &str, id: Uuid, version: i32) -> Vec<u8> {
+    [what.as_bytes(), id.as_bytes(), &version.to_be_bytes()].concat()
 }
 
 impl Sealer for Keyring {
     fn seal_digest(&self, id: CredentialId, digest: &Digest, dice: &mut dyn Dice) -> Sealed {
-        self.seal("digest", id, digest.as_bytes(), dice)
+        self.seal("digest", id.0, digest.as_bytes(), dice)
+    }
+
+    fn seal_secret(&self, id: CredentialId, secret: &Minted, dice: &mut dyn Dice) -> Sealed {
+        self.seal("secret", id.0, secret.reveal().as_bytes(), dice)
     }
 }
 
@@ -260,6 +269,27 @@ mod tests {
         assert!(ring.unseal_digest(id, &broken).is_none());
         let secret = ring.seal_secret(id, &Minted::new("sym_x".into()), &mut dice);
         assert_eq!(ring.unseal_secret(id, &secret).unwrap().reveal(), "sym_x");
+        assert!(ring.unseal_secret(other, &secret).is_none());
+    }
+
+    #[test]
+    fn a_signing_key_opens_for_its_id_only_and_for_no_other_use() {
+        let (ring, mut dice) = (ring(1), SeededDice::new(2));
+        let id = SigningKeyId::new(Timestamp::from_micros(1), &mut dice);
+        let other = SigningKeyId::new(Timestamp::from_micros(1), &mut dice);
+        let sealed = ring.seal_seed(id, &[7; 32], &mut dice);
+        assert!(!sealed.bytes.windows(32).any(|it| it == [7; 32]));
+        assert_eq!(ring.unseal_seed(id, &sealed).unwrap().as_slice(), [7; 32]);
+        assert!(ring.unseal_seed(other, &sealed).is_none());
+        assert!(ring.unseal_secret(CredentialId(id.0), &sealed).is_none());
+        assert!(ring.unseal_digest(CredentialId(id.0), &sealed).is_none());
+        assert!(super::tests::ring(9).unseal_seed(id, &sealed).is_none());
+        let mut broken = sealed.clone();
+        broken.key_version = 2;
+        assert!(ring.unseal_seed(id, &broken).is_none());
+        broken.key_version = 1;
+        broken.bytes[30] ^= 1;
+        assert!(ring.unseal_seed(id, &broken).is_none());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Doors parse and render; they call these with an [`Actor`], and the decisions behind them are pure
 //! functions of `symbolon-domain` that run inside [`symbolon_store::Store::change`].
 
+mod access_tokens;
+mod account_tokens;
 mod accounts;
 mod actor;
 mod authenticate;
@@ -13,12 +15,16 @@ mod confirmations;
 mod error;
 mod events;
 mod health;
+mod jose;
 mod key_file;
 mod keyring;
 mod notices;
+mod numbers;
+mod own_token;
 mod password;
 mod service_accounts;
 mod setup;
+mod signing_keys;
 mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -26,8 +32,11 @@ mod tokens;
 mod uses;
 mod work;
 
+pub use access_tokens::{AssertionGrant, IssuedAccessToken, OAuthFault};
+pub use account_tokens::AccountToken;
 pub use accounts::WhoAmI;
 pub use actor::{Actor, Call, Idempotency, Origin};
+pub use authenticate::Credentials;
 pub use background::Background;
 pub use bootstrap::{Bootstrapped, Start};
 pub use change::{PageRequest, Replayed, Revealed, Slice};
@@ -40,9 +49,9 @@ pub use keyring::{KeyMismatch, Keyring};
 pub use notices::{ConfirmationMail, Prepared};
 pub use service_accounts::{ServiceAccountFilter, ServiceAccountRecord};
 pub use setup::SetupPage;
-pub use symbolon_store::{JobOutcome, Lease, Retention, StartedJob};
+pub use symbolon_store::{JobOutcome, Lease, Retention, StartedJob, TokenSort};
 pub use system::{SystemClock, SystemDice};
-pub use tokens::CredentialRecord;
+pub use tokens::{CredentialRecord, TokenFilter};
 pub use work::{MAX_ATTEMPTS, Schedule};
 
 use std::sync::Arc;
@@ -100,6 +109,7 @@ struct Inner {
     dice: DiceBox,
     settings: AppSettings,
     passwords: password::PasswordPool,
+    signing_keys: signing_keys::SigningKeys,
     uses: uses::Uses,
     feed: background::FeedState,
     jobs_signal: tokio::sync::Mutex<tokio::sync::watch::Receiver<u64>>,
@@ -124,6 +134,7 @@ impl App {
             uses: uses::Uses::new(settings.flush_size),
             settings,
             passwords: password::PasswordPool::new(),
+            signing_keys: signing_keys::SigningKeys::default(),
             feed: background::FeedState::default(),
             jobs_signal,
             stopping: AtomicBool::new(false),

@@ -161,12 +161,7 @@ impl App {
                 move |view, tools| {
                     let changes =
                         contact::bounced(view, &tools.asking, confirmation, tools.mint.dice)?;
-                    Ok(Decided {
-                        value: (),
-                        changes,
-                        outcome: Outcome::default(),
-                        sealed: None,
-                    })
+                    Ok(Decided::new((), changes, Outcome::default()))
                 },
             )
             .await?;

@@ -4,12 +4,15 @@ use crate::App;
 use crate::actor::{Actor, Call};
 use crate::change::{Decided, Outcome, PageRequest, Ran, Replayed, Revealed, Slice, Tools};
 use crate::error::{Error, Result};
+use crate::numbers::FINDERS;
+use crate::tokens::of_service_account;
+use std::collections::HashMap;
 use symbolon_domain::change::{Changes, Target, View};
 use symbolon_domain::issue::{self, Issued, NewServiceAccount, Rotation, ServiceAccountPatch};
 use symbolon_domain::retire::{self, Because};
 use symbolon_domain::{
-    AccountId, Code, Credential, CredentialId, EmailAddress, EnvironmentId, Permission, Reach,
-    Refusal, ServiceAccount, ServiceAccountId, Timestamp, confirmation, contact,
+    AccountId, Code, Credential, CredentialId, EmailAddress, EnvironmentId, Minted, Permission,
+    Reach, Refusal, ServiceAccount, ServiceAccountId, Timestamp, confirmation, contact,
 };
 use symbolon_store::ServiceAccountQuery;
 
@@ -33,7 +36,14 @@ pub struct ServiceAccountFilter {
 
 type Id = ServiceAccountId;
 
+/// Rows of a whole list read at once.
+const WHOLE_LIST_PAGE: i64 = 1000;
+
+/// Ids that go into one statement: SQLite takes no more than 32,766 parameters.
+pub(crate) const LOOKED_UP_AT_ONCE: usize = 1000;
+
 impl App {
+    /// The secret is that of its first token, where it gets one.
     pub async fn create_service_account(
         &self,
         call: &Call<'_>,
@@ -48,31 +58,17 @@ impl App {
         let target = Target::Within {
             account,
             environment: new.environment_id,
+            name: new.name_is_exclusive.then(|| new.name.key()),
         };
         let ran = self
             .run(call, target, move |view, tools| {
                 let (it, issued, changes) =
                     issue::create_service_account(view, &tools.asking, new, &mut tools.mint)?;
-                let outcome = Outcome {
-                    service_account: Some(it.id),
-                    credential: Some(issued.credential.id),
-                    ..Outcome::default()
-                };
-                let sealed = tools.seal(issued.credential.id, &issued.secret);
-                Ok(Decided {
-                    value: (it, issued),
-                    changes,
-                    outcome,
-                    sealed,
-                })
+                Ok(minted(it, issued, changes, tools))
             })
             .await?;
-        match ran {
-            Ran::Done((it, issued)) => Ok(revealed(it, issued)),
-            Ran::Replayed { outcome, secret } => {
-                self.revealed_again(account, outcome, secret).await
-            }
-        }
+        ran.revealed(|outcome| self.service_account_again(account, outcome))
+            .await
     }
 
     pub async fn find_service_account(
@@ -86,6 +82,29 @@ impl App {
         self.with_primary(it).await
     }
 
+    /// One that is active or suspended, for whoever may do something to it: at doors where the revoked are
+    /// gone.
+    pub async fn service_account_in_force(
+        &self,
+        actor: &Actor,
+        account: AccountId,
+        id: Id,
+    ) -> Result<ServiceAccountRecord> {
+        actor.enter_with_any(account, &FINDERS)?;
+        let it = self.visible_service_account(actor, account, id).await?;
+        if it.is_revoked() {
+            return Err(Code::NotFound.into());
+        }
+        self.with_primary(it).await
+    }
+
+    async fn service_account(&self, account: AccountId, id: Id) -> Result<ServiceAccount> {
+        self.store()
+            .find_service_account(account, id)
+            .await?
+            .ok_or(Code::NotFound.into())
+    }
+
     /// The service account, if it lies within the actor's reach.
     pub(crate) async fn visible_service_account(
         &self,
@@ -93,11 +112,7 @@ impl App {
         account: AccountId,
         id: Id,
     ) -> Result<ServiceAccount> {
-        let it = self
-            .store()
-            .find_service_account(account, id)
-            .await?
-            .ok_or(Error::from(Code::NotFound))?;
+        let it = self.service_account(account, id).await?;
         if actor
             .authority()
             .reach
@@ -146,10 +161,67 @@ impl App {
             return Err(Code::NotFound.into());
         }
         let slice = page.slice(found, |it| it.id);
-        let ids: Vec<Id> = slice.items.iter().map(|it| it.id).collect();
-        let mut primaries = self.store().primaries(&ids).await?;
-        let credentials: Vec<CredentialId> = primaries.values().map(|it| it.id).collect();
-        let uses = self.store().uses(&credentials).await?;
+        Ok(Slice {
+            items: self.with_primaries(slice.items).await?,
+            next: slice.next,
+        })
+    }
+
+    /// All of the account that are in force, active or suspended, oldest first: for doors without pages.
+    pub async fn all_service_accounts(
+        &self,
+        actor: &Actor,
+        account: AccountId,
+    ) -> Result<Vec<ServiceAccountRecord>> {
+        actor.enter_to_read(account, Permission::ServiceAccountsRead)?;
+        let mut found = self.in_force(actor, account).await?;
+        if found.is_empty() && self.store().find_account(account).await?.is_none() {
+            return Err(Code::NotFound.into());
+        }
+        found.reverse();
+        self.with_primaries(found).await
+    }
+
+    /// All that are in force within the actor's reach, newest first.
+    pub(crate) async fn in_force(
+        &self,
+        actor: &Actor,
+        account: AccountId,
+    ) -> Result<Vec<ServiceAccount>> {
+        let query = ServiceAccountQuery {
+            environment: actor.authority().reach.environment(),
+            ..ServiceAccountQuery::default()
+        };
+        let mut all: Vec<ServiceAccount> = Vec::new();
+        loop {
+            let page = symbolon_store::Page {
+                after: all.last().map(|it| it.id.0),
+                limit: WHOLE_LIST_PAGE,
+            };
+            let found = self
+                .store()
+                .list_service_accounts(account, &query, page)
+                .await?;
+            let more = i64::try_from(found.len()).unwrap_or(0) == WHOLE_LIST_PAGE;
+            all.extend(found);
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn with_primaries(
+        &self,
+        found: Vec<ServiceAccount>,
+    ) -> Result<Vec<ServiceAccountRecord>> {
+        let ids: Vec<Id> = found.iter().map(|it| it.id).collect();
+        let (mut primaries, mut uses) = (HashMap::new(), HashMap::new());
+        for ids in ids.chunks(LOOKED_UP_AT_ONCE) {
+            let some = self.store().primaries(ids).await?;
+            let credentials: Vec<CredentialId> = some.values().map(|it| it.id).collect();
+            uses.extend(self.store().uses(&credentials).await?);
+            primaries.extend(some);
+        }
         let record = |it: ServiceAccount| {
             let primary = primaries.remove(&it.id);
             let last_used_at = primary
@@ -162,10 +234,7 @@ impl App {
                 last_used_at,
             }
         };
-        Ok(Slice {
-            items: slice.items.into_iter().map(record).collect(),
-            next: slice.next,
-        })
+        Ok(found.into_iter().map(record).collect())
     }
 
     /// `if_match` is the version that the change was thought out on.
@@ -185,6 +254,7 @@ impl App {
             id,
             credential: None,
             environment,
+            description: None,
         };
         let ran = self
             .run(call, target, move |view, tools| {
@@ -244,7 +314,7 @@ impl App {
             .record)
     }
 
-    /// Replaces the primary token.
+    /// Replaces the primary token; one that was made without gets its first.
     pub async fn rotate_service_account(
         &self,
         call: &Call<'_>,
@@ -253,38 +323,18 @@ impl App {
         rotation: Rotation,
     ) -> Result<Revealed<ServiceAccountRecord>> {
         call.actor.enter(account, Permission::TokensWrite)?;
-        let target = Target::ServiceAccount {
-            account,
-            id,
-            credential: None,
-            environment: None,
-        };
+        let target = of_service_account(account, id, None);
         let ran = self
             .run(call, target, move |view, tools| {
                 view.service_account()?;
                 let (it, issued, changes) =
                     issue::rotate(view, &tools.asking, None, rotation, &mut tools.mint)?;
                 let it = it.ok_or(Refusal::new(Code::NotFound))?;
-                let outcome = Outcome {
-                    service_account: Some(it.id),
-                    credential: Some(issued.credential.id),
-                    ..Outcome::default()
-                };
-                let sealed = tools.seal(issued.credential.id, &issued.secret);
-                Ok(Decided {
-                    value: (it, issued),
-                    changes,
-                    outcome,
-                    sealed,
-                })
+                Ok(minted(it, Some(issued), changes, tools))
             })
             .await?;
-        match ran {
-            Ran::Done((it, issued)) => Ok(revealed(it, issued)),
-            Ran::Replayed { outcome, secret } => {
-                self.revealed_again(account, outcome, secret).await
-            }
-        }
+        ran.revealed(|outcome| self.service_account_again(account, outcome))
+            .await
     }
 
     /// Sends the confirmation mail once more.
@@ -338,12 +388,7 @@ impl App {
     {
         call.actor
             .enter(account, Permission::ServiceAccountsWrite)?;
-        let target = Target::ServiceAccount {
-            account,
-            id,
-            credential: None,
-            environment: None,
-        };
+        let target = of_service_account(account, id, None);
         let ran = self
             .run(call, target, move |view, tools| {
                 let (it, changes) = decide(view, tools)?;
@@ -358,63 +403,39 @@ impl App {
         account: AccountId,
         ran: Ran<ServiceAccount>,
     ) -> Result<Replayed<ServiceAccountRecord>> {
-        let (it, replayed) = match ran {
-            Ran::Done(it) => (it, false),
-            Ran::Replayed { outcome, .. } => {
-                let id = outcome
-                    .service_account
-                    .ok_or_else(|| Error::broken("a saved outcome names nothing"))?;
-                (
-                    self.store()
-                        .find_service_account(account, id)
-                        .await?
-                        .ok_or(Error::from(Code::NotFound))?,
-                    true,
-                )
-            }
-        };
+        let changed = ran
+            .replayed(|outcome| async move {
+                let id = outcome.service_account_id()?;
+                self.service_account(account, id).await
+            })
+            .await?;
         Ok(Replayed {
-            record: self.with_primary(it).await?,
-            replayed,
+            record: self.with_primary(changed.record).await?,
+            replayed: changed.replayed,
         })
     }
 
     pub(crate) async fn with_primary(&self, it: ServiceAccount) -> Result<ServiceAccountRecord> {
-        let primary = self.store().primaries(&[it.id]).await?.remove(&it.id);
-        let last_used_at = match &primary {
-            Some(primary) => self
-                .store()
-                .uses(&[primary.id])
-                .await?
-                .remove(&primary.id)
-                .and_then(|it| it.last_used_at),
-            None => None,
-        };
-        Ok(ServiceAccountRecord {
-            it,
-            primary,
-            last_used_at,
-        })
+        let mut records = self.with_primaries(vec![it]).await?;
+        records
+            .pop()
+            .ok_or_else(|| Error::broken("a record was lost"))
     }
 
     /// The record as its repeat shows it: with the credential that was minted then, so that the token's
     /// fields and its text belong together.
-    async fn revealed_again(
+    async fn service_account_again(
         &self,
         account: AccountId,
         outcome: Outcome,
-        secret: Option<symbolon_domain::Minted>,
-    ) -> Result<Revealed<ServiceAccountRecord>> {
-        let (Some(id), Some(minted)) = (outcome.service_account, outcome.credential) else {
-            return Err(Error::broken("a saved outcome names nothing"));
-        };
+    ) -> Result<ServiceAccountRecord> {
         let it = self
-            .store()
-            .find_service_account(account, id)
-            .await?
-            .ok_or(Error::from(Code::NotFound))?;
+            .service_account(account, outcome.service_account_id()?)
+            .await?;
         let mut record = self.with_primary(it).await?;
-        if record.primary.as_ref().is_none_or(|it| it.id != minted) {
+        if let Some(minted) = outcome.credential
+            && record.primary.as_ref().is_none_or(|it| it.id != minted)
+        {
             record.primary = self.store().find_credential(account, minted).await?;
             record.last_used_at = self
                 .store()
@@ -423,11 +444,7 @@ impl App {
                 .remove(&minted)
                 .and_then(|it| it.last_used_at);
         }
-        Ok(Revealed {
-            record,
-            secret,
-            replayed: true,
-        })
+        Ok(record)
     }
 
     /// The address of the user who asks, where a user does.
@@ -440,27 +457,26 @@ impl App {
 }
 
 fn decided(it: ServiceAccount, changes: Changes) -> Decided<ServiceAccount> {
-    let outcome = Outcome {
-        service_account: Some(it.id),
-        ..Outcome::default()
-    };
-    Decided {
-        value: it,
-        changes,
-        outcome,
-        sealed: None,
-    }
+    let id = it.id;
+    Decided::new(it, changes, id)
 }
 
-fn revealed(it: ServiceAccount, issued: Issued) -> Revealed<ServiceAccountRecord> {
+fn minted(
+    it: ServiceAccount,
+    issued: Option<Issued>,
+    changes: Changes,
+    tools: &mut Tools<'_, '_>,
+) -> Decided<(ServiceAccountRecord, Option<Minted>)> {
+    let (primary, secret) = issued.map(|it| (it.credential, it.secret)).unzip();
+    let outcome = Outcome {
+        service_account: Some(it.id),
+        credential: primary.as_ref().map(|it| it.id),
+        ..Outcome::default()
+    };
     let record = ServiceAccountRecord {
         it,
-        primary: Some(issued.credential),
+        primary,
         last_used_at: None,
     };
-    Revealed {
-        record,
-        secret: Some(issued.secret),
-        replayed: false,
-    }
+    tools.minted(record, secret, changes, outcome)
 }

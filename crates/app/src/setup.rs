@@ -49,12 +49,7 @@ impl App {
                     tools.mint.dice,
                     &tools.asking,
                 )?;
-                Ok(Decided {
-                    value: (),
-                    changes,
-                    outcome: Outcome::default(),
-                    sealed: None,
-                })
+                Ok(Decided::new((), changes, Outcome::default()))
             },
         )
         .await?;

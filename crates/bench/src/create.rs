@@ -11,7 +11,7 @@ use symbolon_app::{
 use symbolon_domain::account::AccountPatch;
 use symbolon_domain::change::{Asking, View};
 use symbolon_domain::issue::{self, Mint, NewServiceAccount};
-use symbolon_domain::{Account, Changes, Clock, EmailAddress, Language, Name, ScopeSet};
+use symbolon_domain::{Account, Changes, Clock, EmailAddress, Name, ScopeSet};
 use symbolon_store::{Location, Store, StoreSettings};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -131,15 +131,9 @@ fn email(text: &str) -> Result<EmailAddress, AnyError> {
 
 fn new_service_account() -> Result<NewServiceAccount, AnyError> {
     Ok(NewServiceAccount {
-        name: name("ci")?,
-        description: None,
         contact_email: Some(email("ops@example.com")?),
-        contact_language: Language::En,
-        environment_id: None,
         scopes: ScopeSet::parse("invoices:read")?,
-        basic_auth_enabled: false,
-        expiry: Default::default(),
-        creator_email: None,
+        ..NewServiceAccount::named(name("ci")?)
     })
 }
 
@@ -224,6 +218,7 @@ fn prepare(accounts: &[Account]) -> Result<Vec<Changes>, AnyError> {
         let mut mint = Mint {
             dice: &mut dice,
             sealer: &keyring,
+            signer: None,
             link_key_version: 1,
         };
         let (_, _, changes) = issue::create_service_account(&view, &asking, new.clone(), &mut mint)

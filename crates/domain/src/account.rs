@@ -64,6 +64,9 @@ pub enum ExpiryRequest {
     #[default]
     Default,
     At(Timestamp),
+    /// Null or absent where every token ends: the policy's default, else after this long, or after the
+    /// policy's maximum where that is shorter.
+    DefaultOr(Duration),
 }
 
 impl Policy {
@@ -77,9 +80,13 @@ impl Policy {
         let error = |code| FieldError::new("/expires_at", code);
         let end = match (request, self.default_lifetime) {
             (ExpiryRequest::At(end), _) => end,
-            (ExpiryRequest::Default, Some(life)) => start.max(now).plus(life),
+            (_, Some(life)) => start.max(now).plus(life),
             (ExpiryRequest::Default, None) => {
                 return Ok(self.max_lifetime.map(|max| now.plus(max)));
+            }
+            (ExpiryRequest::DefaultOr(life), None) => {
+                let end = start.max(now).plus(life);
+                self.max_lifetime.map_or(end, |max| end.min(now.plus(max)))
             }
         };
         if end <= now {
@@ -287,4 +294,29 @@ pub fn create_environment(
     );
     changes.new_environments.push(environment.clone());
     Ok((environment, changes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_every_token_ends_the_default_comes_first_and_the_maximum_is_kept() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let now = Timestamp::from_micros(0);
+        let life = |default: Option<u32>, max: Option<u32>| {
+            let policy = Policy {
+                default_lifetime: default.map(|days| days * DAY),
+                max_lifetime: max.map(|days| days * DAY),
+                ..Policy::default()
+            };
+            let end = policy.expiry(ExpiryRequest::DefaultOr(365 * DAY), now, now);
+            end.unwrap().map(|end| end.since(now))
+        };
+        assert_eq!(life(None, None), Some(365 * DAY));
+        assert_eq!(life(Some(30), None), Some(30 * DAY));
+        assert_eq!(life(Some(30), Some(90)), Some(30 * DAY));
+        assert_eq!(life(None, Some(90)), Some(90 * DAY));
+        assert_eq!(life(None, Some(1000)), Some(365 * DAY));
+    }
 }

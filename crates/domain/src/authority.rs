@@ -111,6 +111,16 @@ impl Authority {
         }
     }
 
+    /// What a credential made in one's own name may do in the account: an admin's all of it, else what
+    /// management permissions are held; an operator's power over the instance is not passed on.
+    pub fn account_permissions(&self) -> ScopeSet {
+        if self.allows(Permission::Admin) {
+            [Permission::Admin.scope()].into_iter().collect()
+        } else {
+            self.scopes.management().cloned().collect()
+        }
+    }
+
     /// Whether the one who asks may bring about a credential with `scopes` in `reach`: it must hold every
     /// `symbolon:` scope of the result and its reach. A reach outside one's own looks like nothing there.
     pub fn may_mint(&self, scopes: &ScopeSet, reach: Reach) -> Result<(), Refusal> {

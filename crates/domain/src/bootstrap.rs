@@ -6,7 +6,7 @@ use crate::change::{Asking, Changes, Instance, View};
 use crate::credential::RevokeReason;
 use crate::event::{Event, EventKind};
 use crate::id::UserId;
-use crate::issue::{self, Issued, Mint, NewToken};
+use crate::issue::{self, Grant, Issued, Mint, NewToken};
 use crate::label::{EmailAddress, Language, Name};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -110,10 +110,12 @@ pub fn begin(
     let new = NewToken {
         description: Some("bootstrap".into()),
         expiry: ExpiryRequest::At(asking.now.plus(limits::BOOTSTRAP_TOKEN_LIFE)),
-        not_before: None,
-        scopes: [Permission::Admin.scope(), Permission::Instance.scope()]
-            .into_iter()
-            .collect(),
+        grant: Grant::Only(
+            [Permission::Admin.scope(), Permission::Instance.scope()]
+                .into_iter()
+                .collect(),
+        ),
+        ..NewToken::default()
     };
     let (token, made) = issue::issue_direct(&account, asking, None, new, mint)?;
     changes.append(made);

@@ -10,7 +10,9 @@ use crate::id::{
 };
 use crate::job::NewJob;
 use crate::refusal::{Code, Refusal};
+use crate::scope::ScopeSet;
 use crate::service_account::ServiceAccount;
+use crate::signing::SigningKey;
 use crate::time::Timestamp;
 use crate::user::{Member, User};
 use std::net::IpAddr;
@@ -32,6 +34,8 @@ pub enum Target {
     Within {
         account: AccountId,
         environment: Option<EnvironmentId>,
+        /// A folded name, to see whether a service account in force has it.
+        name: Option<String>,
     },
     Account(AccountId),
     /// A service account with its live credentials, its primary, and the one that is named.
@@ -40,6 +44,8 @@ pub enum Target {
         id: ServiceAccountId,
         credential: Option<CredentialId>,
         environment: Option<EnvironmentId>,
+        /// To see whether one of its credentials, ended or not, but not revoked, has it.
+        description: Option<String>,
     },
     /// A credential that belongs to its account or environment directly.
     Credential {
@@ -49,12 +55,45 @@ pub enum Target {
     /// A confirmation with its service account.
     Confirmation(ConfirmationId),
     User(UserId),
+    /// The keys that sign tokens, all of them.
+    SigningKeys,
     /// The whole instance: the account that the first start made by itself, else the one with this folded
     /// name, and the user with this folded address.
     Instance {
         account: String,
         email: String,
     },
+}
+
+impl Target {
+    /// Something new in the account itself.
+    pub fn within(account: AccountId) -> Self {
+        Self::Within {
+            account,
+            environment: None,
+            name: None,
+        }
+    }
+
+    /// A service account as it is.
+    pub fn service_account(account: AccountId, id: ServiceAccountId) -> Self {
+        Self::credential_of(account, id, None)
+    }
+
+    /// A service account, and the one of its credentials that is meant.
+    pub fn credential_of(
+        account: AccountId,
+        id: ServiceAccountId,
+        credential: Option<CredentialId>,
+    ) -> Self {
+        Self::ServiceAccount {
+            account,
+            id,
+            credential,
+            environment: None,
+            description: None,
+        }
+    }
 }
 
 /// What was loaded under the lock. Which parts are there follows from the [`Target`].
@@ -69,6 +108,11 @@ pub struct View {
     pub confirmations: Vec<Confirmation>,
     pub user: Option<User>,
     pub instance: Option<Instance>,
+    pub signing_keys: Vec<SigningKey>,
+    /// Whether the name that the target asks about is in use.
+    pub name_taken: bool,
+    /// Whether the description that the target asks about is in use.
+    pub description_taken: bool,
 }
 
 /// The single row that says what has become of this instance.
@@ -112,6 +156,11 @@ impl View {
             .ok_or(Code::NotFound.into())
     }
 
+    /// What a credential here may do.
+    pub fn granted(&self, credential: &Credential) -> ScopeSet {
+        credential.granted(self.service_account.as_ref().map(|it| &it.scopes))
+    }
+
     /// The reach of the service account here, or of a credential's direct owner.
     pub fn reach_of(&self, owner: Owner) -> Result<Reach, Refusal> {
         let account = self.account()?.id;
@@ -136,6 +185,8 @@ pub enum FeedKind {
     Account,
     ServiceAccount,
     Credential,
+    /// An access token, by its `jti`.
+    AccessToken,
 }
 
 impl FeedKind {
@@ -144,14 +195,29 @@ impl FeedKind {
             Self::Account => "account",
             Self::ServiceAccount => "service_account",
             Self::Credential => "credential",
+            Self::AccessToken => "access_token",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Account, Self::ServiceAccount, Self::Credential]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [
+            Self::Account,
+            Self::ServiceAccount,
+            Self::Credential,
+            Self::AccessToken,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
     }
+}
+
+/// An access token that ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedAccessToken {
+    /// Its `jti`.
+    pub id: uuid::Uuid,
+    /// When it would have ended by itself, and need not be remembered any longer.
+    pub expires_at: Timestamp,
 }
 
 /// Everything one decision writes, in one transaction.
@@ -170,6 +236,10 @@ pub struct Changes {
     pub new_credentials: Vec<Credential>,
     pub new_confirmations: Vec<Confirmation>,
     pub put_confirmations: Vec<Confirmation>,
+    /// Written before `new_signing_keys`, those that retire first.
+    pub put_signing_keys: Vec<SigningKey>,
+    pub new_signing_keys: Vec<SigningKey>,
+    pub revoked_access_tokens: Vec<RevokedAccessToken>,
     pub instance: Option<Instance>,
     pub events: Vec<Event>,
     pub jobs: Vec<NewJob>,
@@ -190,10 +260,19 @@ impl Changes {
             && self.new_credentials.is_empty()
             && self.new_confirmations.is_empty()
             && self.put_confirmations.is_empty()
+            && self.put_signing_keys.is_empty()
+            && self.new_signing_keys.is_empty()
+            && self.revoked_access_tokens.is_empty()
             && self.instance.is_none()
             && self.events.is_empty()
             && self.jobs.is_empty()
             && self.feed.is_empty()
+    }
+
+    /// What is new and gets a number, in this order.
+    pub fn numbered(&self) -> impl Iterator<Item = uuid::Uuid> {
+        let service_accounts = self.new_service_accounts.iter().map(|it| it.id.0);
+        service_accounts.chain(self.new_credentials.iter().map(|it| it.id.0))
     }
 
     /// Adds another decision's changes behind these.
@@ -212,6 +291,10 @@ impl Changes {
         self.new_credentials.append(&mut other.new_credentials);
         self.new_confirmations.append(&mut other.new_confirmations);
         self.put_confirmations.append(&mut other.put_confirmations);
+        self.put_signing_keys.append(&mut other.put_signing_keys);
+        self.new_signing_keys.append(&mut other.new_signing_keys);
+        self.revoked_access_tokens
+            .append(&mut other.revoked_access_tokens);
         self.instance = other.instance.or(self.instance.take());
         self.events.append(&mut other.events);
         self.jobs.append(&mut other.jobs);
@@ -231,6 +314,14 @@ impl Changes {
             kind: FeedKind::ServiceAccount,
             id: it.id.0,
             version: it.version,
+        });
+    }
+
+    pub fn mark_access_token(&mut self, id: uuid::Uuid) {
+        self.feed.push(FeedMark {
+            kind: FeedKind::AccessToken,
+            id,
+            version: 1,
         });
     }
 

@@ -5,6 +5,7 @@ use crate::id::{AccountId, CredentialId, EnvironmentId, ServiceAccountId};
 use crate::refusal::{Code, Refusal};
 use crate::scope::ScopeSet;
 use crate::secret::Sealed;
+use crate::service_account::{ServiceAccount, ServiceAccountStatus};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -122,8 +123,13 @@ pub struct Credential {
     pub last4: String,
     /// The digest of the whole text, sealed under the key file.
     pub sealed: Sealed,
+    /// The secret itself, of a key only: its holder signs assertions with it.
+    pub sealed_secret: Option<Sealed>,
     pub description: Option<String>,
+    /// What it was granted; empty where it inherits.
     pub scopes: ScopeSet,
+    /// It may do whatever its service account may at the time.
+    pub inherits_scopes: bool,
     /// The one whose fields the service account shows as its own.
     pub is_primary: bool,
     /// The id of the first credential of a line of rotations.
@@ -135,6 +141,8 @@ pub struct Credential {
     pub retires_at: Option<Timestamp>,
     /// When the sweep recorded that it had ended.
     pub end_recorded_at: Option<Timestamp>,
+    /// When it was deleted at a door that knows deletion, and is hidden there since.
+    pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub created_by: ActorRef,
     pub updated_at: Timestamp,
@@ -168,8 +176,65 @@ impl Credential {
         !self.is_revoked() && !self.has_ended(now) && self.retires_at.is_none()
     }
 
+    /// What it may do under a service account with these scopes.
+    pub fn granted(&self, owner: Option<&ScopeSet>) -> ScopeSet {
+        match owner {
+            Some(owner) if self.inherits_scopes => owner.clone(),
+            Some(owner) => self.scopes.within(owner),
+            None => self.scopes.clone(),
+        }
+    }
+
+    /// As it is shown: one that inherits with what its service account may do now, and revoked where that
+    /// is.
+    pub fn seen_under(mut self, owner: Option<&ServiceAccount>) -> Self {
+        let Some(owner) = owner else {
+            return self;
+        };
+        if self.inherits_scopes {
+            self.scopes = owner.scopes.clone();
+        }
+        if let (false, ServiceAccountStatus::Revoked { at, by }) =
+            (self.is_revoked(), &owner.status)
+        {
+            self.status = CredentialStatus::Revoked {
+                at: *at,
+                by: *by,
+                reason: RevokeReason::Requested,
+            };
+        }
+        self
+    }
+
     pub fn lifetime(&self) -> Option<Duration> {
         self.expires_at.map(|end| end.since(self.created_at))
+    }
+
+    /// Its status under a service account in this state, which revokes its credentials with itself.
+    pub fn status_under(&self, owner: Option<&ServiceAccountStatus>) -> &'static str {
+        if self.is_revoked_under(owner) {
+            "revoked"
+        } else {
+            self.status.as_str()
+        }
+    }
+
+    fn is_revoked_under(&self, owner: Option<&ServiceAccountStatus>) -> bool {
+        self.is_revoked() || matches!(owner, Some(ServiceAccountStatus::Revoked { .. }))
+    }
+
+    /// As [`Self::available_actions`], under a service account in this state.
+    pub fn available_actions_under(
+        &self,
+        owner: Option<&ServiceAccountStatus>,
+    ) -> AvailableActions {
+        if self.is_revoked_under(owner) {
+            return AvailableActions {
+                delete: self.deleted_at.is_none(),
+                ..Default::default()
+            };
+        }
+        self.available_actions()
     }
 
     pub fn available_actions(&self) -> AvailableActions {
@@ -185,7 +250,7 @@ impl Credential {
                 ..Default::default()
             },
             CredentialStatus::Revoked { .. } => AvailableActions {
-                delete: true,
+                delete: self.deleted_at.is_none(),
                 ..Default::default()
             },
         }
@@ -215,6 +280,8 @@ impl Credential {
             return false;
         }
         self.status = CredentialStatus::Revoked { at, by, reason };
+        // Nothing is signed with it any more, so nobody need be able to read it.
+        self.sealed_secret = None;
         self.touch(at);
         true
     }
@@ -264,7 +331,9 @@ mod tests {
                 bytes: vec![],
             },
             description: None,
+            sealed_secret: None,
             scopes: ScopeSet::default(),
+            inherits_scopes: false,
             is_primary: false,
             family_id: id,
             status: CredentialStatus::Active,
@@ -272,6 +341,7 @@ mod tests {
             expires_at: None,
             retires_at: None,
             end_recorded_at: None,
+            deleted_at: None,
             created_at: now,
             created_by: ActorRef::Operator,
             updated_at: now,

@@ -40,6 +40,8 @@ kinds! {
     TokenSuspended = "token.suspended",
     TokenActivated = "token.activated",
     TokenRevoked = "token.revoked",
+    TokenDeleted = "token.deleted",
+    AccessTokenRevoked = "access_token.revoked",
     TokenExpired = "token.expired",
     TokenRetired = "token.retired",
     ContactChanged = "contact.changed",

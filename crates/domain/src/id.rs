@@ -58,6 +58,8 @@ ids! {
     ServiceAccountId,
     /// A token or key.
     CredentialId,
+    /// A key that signs tokens; its text is the `kid`.
+    SigningKeyId,
     /// One mailed request to confirm a contact.
     ConfirmationId,
     /// An entry of the audit log.

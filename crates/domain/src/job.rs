@@ -21,14 +21,17 @@ pub enum Job {
     ExpireTokens {},
     /// Remove what has outlived its retention.
     Purge {},
+    /// Let the next signing key take over when its time has come.
+    MaintainSigningKeys {},
 }
 
 impl Job {
-    pub const NAMES: [&'static str; 4] = [
+    pub const NAMES: [&'static str; 5] = [
         "confirm_email",
         "confirmation_reminder",
         "expire_tokens",
         "purge",
+        "maintain_signing_keys",
     ];
 
     pub const fn name(&self) -> &'static str {
@@ -37,6 +40,7 @@ impl Job {
             Self::ConfirmationReminder { .. } => "confirmation_reminder",
             Self::ExpireTokens {} => "expire_tokens",
             Self::Purge {} => "purge",
+            Self::MaintainSigningKeys {} => "maintain_signing_keys",
         }
     }
 
@@ -91,6 +95,7 @@ mod tests {
             },
             Job::ExpireTokens {},
             Job::Purge {},
+            Job::MaintainSigningKeys {},
         ];
         for (job, name) in jobs.into_iter().zip(Job::NAMES) {
             assert_eq!(job.name(), name);

@@ -70,6 +70,30 @@ impl Name {
     }
 }
 
+/// What a service account is called where names must be unique: a name, compared without case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Username(Name);
+
+impl Username {
+    pub fn parse(text: &str) -> Result<Self, FieldCode> {
+        Name::parse(text).map(Self)
+    }
+
+    /// A username already checked when it was stored.
+    pub fn trusted(text: String) -> Self {
+        Self(Name::trusted(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn key(&self) -> String {
+        self.0.key()
+    }
+}
+
 /// A description of at most 1000 scalar values; new lines and tabs are legal. Empty means none.
 pub fn parse_description(text: &str) -> Result<Option<String>, FieldCode> {
     let visible: String = text

@@ -30,6 +30,16 @@ pub const OPS_ADDRESSES_MAX: usize = 10;
 pub const REPLAY_WINDOW: Duration = Duration::from_secs(600);
 /// How long a sealed secret waits for a repeat of its request.
 pub const SEALED_SECRET_LIFE: Duration = Duration::from_secs(600);
+/// The longest life of an access token.
+pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// How far ahead an assertion may expire.
+pub const ASSERTION_LIFE_MAX: Duration = Duration::from_secs(3600);
+/// How far the clock of whoever signed an assertion may be off.
+pub const CLOCK_LEEWAY: Duration = Duration::from_secs(30);
+/// How long a signing key signs before the next one takes over.
+pub const SIGNING_KEY_PERIOD: Duration = Duration::from_secs(90 * 86_400);
+/// How long a signing key is published before it signs: longer than anybody may cache the published set.
+pub const SIGNING_KEY_LEAD: Duration = DAY;
 /// The longest `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_MAX: usize = 200;
 /// The longest reason or note that goes with a suspension or revocation.

@@ -30,6 +30,8 @@ codes! {
     PermissionMissing = "permission_missing",
     /// The credential may not be used from this address, or in this way.
     NotAllowedHere = "not_allowed_here",
+    /// A change authenticated by Basic came from a web page: browsers send Basic by themselves.
+    CrossOriginBasic = "cross_origin_basic",
     /// The account demands a confirmed contact, and this service account has none.
     ContactUnconfirmed = "contact_unconfirmed",
     RateLimited = "rate_limited",
@@ -57,6 +59,9 @@ codes! {
     NothingToConfirm = "nothing_to_confirm",
     ResendLimited = "resend_limited",
     NameTaken = "name_taken",
+    UsernameTaken = "username_taken",
+    /// Another token of the same owner has this description.
+    DescriptionTaken = "description_taken",
     AlreadyBootstrapped = "already_bootstrapped",
     /// `If-Match` names an older version.
     VersionMismatch = "version_mismatch",
@@ -162,6 +167,8 @@ pub enum FieldCode {
     NotInFuture,
     NotASpan,
     NotAnId,
+    /// Names something of another type than is wanted here.
+    UnexpectedRefType,
     NotAScope,
     NotAPrefix,
     /// One of a list.
@@ -201,6 +208,7 @@ impl FieldCode {
             Self::NotInFuture => "not_in_future",
             Self::NotASpan => "not_a_span",
             Self::NotAnId => "not_an_id",
+            Self::UnexpectedRefType => "unexpected_ref_type",
             Self::NotAScope => "not_a_scope",
             Self::NotAPrefix => "not_a_prefix",
             Self::NotAllowed { .. } => "not_allowed",

@@ -1,13 +1,13 @@
 //! Decisions that take away, and give back: suspend, activate, revoke, and what the sweep records.
 
 use crate::authority::Reach;
-use crate::change::{Asking, Changes, View};
+use crate::change::{Asking, Changes, RevokedAccessToken, View};
 use crate::confirmation;
 use crate::credential::{Credential, CredentialStatus, RevokeReason};
 use crate::dice::Dice;
 use crate::event::{Event, EventKind};
 use crate::id::CredentialId;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::service_account::ServiceAccount;
 use crate::time::Timestamp;
 
@@ -123,6 +123,9 @@ pub fn suspend_token(
     dice: &mut dyn Dice,
 ) -> Result<(Credential, Changes), Refusal> {
     let mut credential = view.credential(id)?.clone();
+    if let Some(it) = &view.service_account {
+        it.ensure_not_revoked()?;
+    }
     credential.suspend(asking.now)?;
     Ok(change_token(
         view,
@@ -148,7 +151,7 @@ pub fn activate_token(
     }
     asking
         .authority
-        .may_mint(&credential.scopes, view.reach_of(credential.owner)?)?;
+        .may_mint(&view.granted(&credential), view.reach_of(credential.owner)?)?;
     credential.activate(asking.now)?;
     Ok(change_token(
         view,
@@ -180,6 +183,74 @@ pub fn revoke_token(
         because,
         dice,
     ))
+}
+
+/// Revokes one token that was not revoked before, whether by itself or with its service account.
+pub fn end_token(
+    view: &View,
+    asking: &Asking<'_>,
+    id: CredentialId,
+    because: Because,
+    dice: &mut dyn Dice,
+) -> Result<(Credential, Changes), Refusal> {
+    let owner = view.service_account.as_ref().map(|it| &it.status);
+    if !view.credential(id)?.available_actions_under(owner).revoke {
+        return Err(Code::InvalidAction.into());
+    }
+    revoke_token(view, asking, id, because, dice)
+}
+
+/// Hides a revoked token at the doors that know deletion. The row stays for its retention.
+pub fn delete_token(
+    view: &View,
+    asking: &Asking<'_>,
+    id: CredentialId,
+    dice: &mut dyn Dice,
+) -> Result<(Credential, Changes), Refusal> {
+    let owner = view.service_account.as_ref().map(|it| &it.status);
+    let mut credential = view.credential(id)?.clone();
+    if credential.deleted_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    if !credential.available_actions_under(owner).delete {
+        return Err(Code::InvalidAction.into());
+    }
+    credential.deleted_at = Some(asking.now);
+    credential.touch(asking.now);
+    let mut changes = Changes::default();
+    changes.events.push(
+        Event::new(asking, EventKind::TokenDeleted, credential.account_id, dice)
+            .about_service_account(credential.owner.service_account())
+            .about_credential(credential.id),
+    );
+    changes.put_credentials.push(credential.clone());
+    Ok((credential, changes))
+}
+
+/// Ends one access token of a key before its time; the key stays as it is.
+pub fn revoke_access_token(
+    view: &View,
+    asking: &Asking<'_>,
+    key: CredentialId,
+    token: RevokedAccessToken,
+    dice: &mut dyn Dice,
+) -> Result<(Credential, Changes), Refusal> {
+    let credential = view.credential(key)?.clone();
+    let mut changes = Changes::default();
+    changes.events.push(
+        Event::new(
+            asking,
+            EventKind::AccessTokenRevoked,
+            credential.account_id,
+            dice,
+        )
+        .about_service_account(credential.owner.service_account())
+        .about_credential(credential.id)
+        .with("jti", token.id.to_string()),
+    );
+    changes.revoked_access_tokens.push(token);
+    changes.mark_access_token(token.id);
+    Ok((credential, changes))
 }
 
 fn change_token(

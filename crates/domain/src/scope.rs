@@ -167,6 +167,14 @@ impl ScopeSet {
         wanted.iter().all(|scope| self.covers(scope))
     }
 
+    /// Those of these that `owner` covers.
+    pub fn within(&self, owner: &ScopeSet) -> ScopeSet {
+        self.iter()
+            .filter(|scope| owner.covers(scope))
+            .cloned()
+            .collect()
+    }
+
     pub fn allows(&self, permission: Permission) -> bool {
         self.0
             .iter()

@@ -78,13 +78,38 @@ pub struct Sealed {
 
 /// Seals secrets for storage. The key file is `app`'s; decisions only pass it on.
 pub trait Sealer {
-    /// Seals a credential's digest, bound to its id.
     fn seal_digest(
         &self,
-        id: crate::id::CredentialId,
+        id: crate::CredentialId,
         digest: &Digest,
         dice: &mut dyn crate::dice::Dice,
     ) -> Sealed;
+
+    /// For what has to be known again: a key's secret, which its holder signs assertions with.
+    fn seal_secret(
+        &self,
+        id: crate::CredentialId,
+        secret: &Minted,
+        dice: &mut dyn crate::dice::Dice,
+    ) -> Sealed;
+}
+
+/// Writes and signs the text of a `jwt` credential. The signing keys are `app`'s.
+pub trait TokenSigner {
+    fn sign_api_token(&self, claims: &ApiTokenClaims<'_>) -> Minted;
+}
+
+/// What the text of a `jwt` credential says. Its state is looked up all the same at each use.
+#[derive(Debug)]
+pub struct ApiTokenClaims<'a> {
+    /// The credential's public id.
+    pub jti: &'a str,
+    pub account: crate::AccountId,
+    pub environment: Option<crate::EnvironmentId>,
+    pub scopes: &'a crate::ScopeSet,
+    pub issued_at: crate::Timestamp,
+    pub not_before: Option<crate::Timestamp>,
+    pub expires_at: Option<crate::Timestamp>,
 }
 
 macro_rules! hide {

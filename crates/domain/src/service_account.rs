@@ -2,7 +2,7 @@
 
 use crate::authority::ActorRef;
 use crate::id::{AccountId, EnvironmentId, ServiceAccountId};
-use crate::label::{EmailAddress, Language, Name};
+use crate::label::{EmailAddress, Language, Name, Username};
 use crate::refusal::{Code, Refusal};
 use crate::scope::ScopeSet;
 use crate::time::Timestamp;
@@ -60,6 +60,10 @@ pub struct ServiceAccount {
     pub account_id: AccountId,
     pub environment_id: Option<EnvironmentId>,
     pub name: Name,
+    /// No two in force in an account share the name where both have this set.
+    pub name_is_exclusive: bool,
+    /// Unique among those in force in the account.
+    pub username: Option<Username>,
     pub description: Option<String>,
     /// The address in force; `None` means the account's ops addresses.
     pub contact_email: Option<EmailAddress>,

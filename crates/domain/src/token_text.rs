@@ -29,6 +29,11 @@ impl TokenPrefix {
         legal.then(|| Self(text.to_owned()))
     }
 
+    /// What the tokens of the Unleash dialect begin with.
+    pub fn user() -> Self {
+        Self("user:".into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

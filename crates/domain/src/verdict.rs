@@ -72,6 +72,28 @@ impl Reason {
     }
 }
 
+/// What proves that the holder is the credential's.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// A secret, whose digest has to be the credential's.
+    Secret(Digest),
+    /// An assertion signed with the key's secret, found right before.
+    Assertion,
+    /// An access token under our own signature, found right before.
+    AccessToken(&'a AccessToken),
+}
+
+/// What an access token says (RFC 9068), once its signature was found right; and whether it was revoked.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// Its `jti`.
+    pub id: uuid::Uuid,
+    pub audience: Vec<String>,
+    pub scopes: ScopeSet,
+    pub expires_at: Timestamp,
+    pub revoked: bool,
+}
+
 /// How a credential was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presentation {
@@ -96,6 +118,8 @@ pub struct CredentialFacts {
     pub digest: Digest,
     pub status: CredentialStatus,
     pub scopes: ScopeSet,
+    /// It may do whatever its service account may; `scopes` is empty then.
+    pub inherits_scopes: bool,
     pub not_before: Option<Timestamp>,
     pub ends_at: Option<Timestamp>,
     pub retires_at: Option<Timestamp>,
@@ -142,19 +166,25 @@ impl Facts {
     /// What it may do: its own scopes, as far as its service account still has them.
     pub fn scopes(&self) -> ScopeSet {
         match &self.service_account {
-            Some(owner) => self
-                .credential
-                .scopes
-                .iter()
-                .filter(|scope| owner.scopes.covers(scope))
-                .cloned()
-                .collect(),
+            Some(owner) if self.credential.inherits_scopes => owner.scopes.clone(),
+            Some(owner) => self.credential.scopes.within(&owner.scopes),
             None => self.credential.scopes.clone(),
         }
     }
 
+    /// The same credential, where it speaks for these scopes only.
+    pub fn narrowed(mut self, to: &ScopeSet) -> Self {
+        self.credential.scopes = to
+            .iter()
+            .filter(|scope| self.covers(scope))
+            .cloned()
+            .collect();
+        self.credential.inherits_scopes = false;
+        self
+    }
+
     pub fn covers(&self, wanted: &Scope) -> bool {
-        self.credential.scopes.covers(wanted)
+        (self.credential.inherits_scopes || self.credential.scopes.covers(wanted))
             && self
                 .service_account
                 .as_ref()
@@ -166,18 +196,25 @@ impl Facts {
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
     pub now: Timestamp,
-    pub presented: Digest,
+    pub proof: Proof<'a>,
     pub presentation: Presentation,
     /// How far the asker may see.
     pub reach: Reach,
     pub environment: Option<EnvironmentId>,
+    /// Whom an access token has to be meant for.
+    pub audience: Option<&'a str>,
     pub scopes: &'a [Scope],
 }
 
 /// The reasons that depend on time and state alone: what lists show and sweeps record.
 pub fn standing(facts: &Facts, now: Timestamp) -> Result<(), Reason> {
+    standing_of(facts, None, now)
+}
+
+fn standing_of(facts: &Facts, token: Option<&AccessToken>, now: Timestamp) -> Result<(), Reason> {
     let owner = facts.service_account.as_ref();
-    if matches!(facts.credential.status, CredentialStatus::Revoked { .. })
+    if token.is_some_and(|token| token.revoked)
+        || matches!(facts.credential.status, CredentialStatus::Revoked { .. })
         || owner.is_some_and(|owner| matches!(owner.status, ServiceAccountStatus::Revoked { .. }))
     {
         return Err(Reason::Revoked);
@@ -195,7 +232,8 @@ pub fn standing(facts: &Facts, now: Timestamp) -> Result<(), Reason> {
         .account
         .max_lifetime
         .map(|max| facts.credential.created_at.plus(max));
-    if facts.credential.ends_at.is_some_and(|end| now >= end)
+    if token.is_some_and(|token| now >= token.expires_at)
+        || facts.credential.ends_at.is_some_and(|end| now >= end)
         || policy_end.is_some_and(|end| now >= end)
     {
         return Err(Reason::Expired);
@@ -203,9 +241,27 @@ pub fn standing(facts: &Facts, now: Timestamp) -> Result<(), Reason> {
     Ok(())
 }
 
+/// Which proof and presentation a kind of credential takes: a key's secret is no bearer token.
+fn is_presentable(facts: &Facts, question: &Question<'_>) -> bool {
+    use CredentialKind::{Jwt, Key, Opaque};
+    let owner = facts.service_account.as_ref();
+    match (facts.credential.kind, question.proof, question.presentation) {
+        (Opaque | Jwt, Proof::Secret(_), Presentation::Bearer) => true,
+        (Key, Proof::Secret(_), Presentation::Basic) => {
+            owner.is_some_and(|owner| owner.basic_auth_enabled)
+        }
+        (Key, Proof::Assertion | Proof::AccessToken(_), Presentation::Bearer) => true,
+        _ => false,
+    }
+}
+
 /// Whether the credential is good for what is asked. The digest is compared before any state is looked at.
 pub fn verdict(facts: &Facts, question: &Question<'_>) -> Result<(), Reason> {
-    let proven = facts.credential.digest == question.presented;
+    let (proven, token) = match question.proof {
+        Proof::Secret(presented) => (facts.credential.digest == presented, None),
+        Proof::Assertion => (facts.credential.kind == CredentialKind::Key, None),
+        Proof::AccessToken(token) => (facts.credential.kind == CredentialKind::Key, Some(token)),
+    };
     if !proven
         || !question
             .reach
@@ -213,11 +269,9 @@ pub fn verdict(facts: &Facts, question: &Question<'_>) -> Result<(), Reason> {
     {
         return Err(Reason::Unknown);
     }
-    standing(facts, question.now)?;
+    standing_of(facts, token, question.now)?;
     let owner = facts.service_account.as_ref();
-    if question.presentation == Presentation::Basic
-        && !owner.is_some_and(|owner| owner.basic_auth_enabled)
-    {
+    if !is_presentable(facts, question) {
         return Err(Reason::PresentationNotAllowed);
     }
     if let (Some(wanted), Some(bound)) = (question.environment, facts.environment())
@@ -225,12 +279,19 @@ pub fn verdict(facts: &Facts, question: &Question<'_>) -> Result<(), Reason> {
     {
         return Err(Reason::WrongEnvironment);
     }
+    if let (Some(token), Some(wanted)) = (token, question.audience)
+        && !token.audience.iter().any(|meant| meant == wanted)
+    {
+        return Err(Reason::WrongAudience);
+    }
     if facts.account.require_confirmed_contact
         && owner.is_some_and(|owner| !owner.contact_ever_confirmed)
     {
         return Err(Reason::ContactUnconfirmed);
     }
-    if !question.scopes.iter().all(|scope| facts.covers(scope)) {
+    let covers =
+        |scope| facts.covers(scope) && token.is_none_or(|token| token.scopes.covers(scope));
+    if !question.scopes.iter().all(covers) {
         return Err(Reason::InsufficientScope);
     }
     Ok(())
@@ -261,6 +322,7 @@ mod tests {
                 digest: Digest::of("secret"),
                 status: CredentialStatus::Active,
                 scopes: ["a:b".parse().unwrap()].into_iter().collect(),
+                inherits_scopes: false,
                 not_before: None,
                 ends_at: None,
                 retires_at: None,
@@ -287,10 +349,11 @@ mod tests {
     fn ask<'a>(now: Timestamp) -> Question<'a> {
         Question {
             now,
-            presented: Digest::of("secret"),
+            proof: Proof::Secret(Digest::of("secret")),
             presentation: Presentation::Bearer,
             reach: Reach::Instance,
             environment: None,
+            audience: None,
             scopes: &[],
         }
     }
@@ -318,7 +381,7 @@ mod tests {
             let mut expected = Vec::new();
             let scopes = ["other".parse().unwrap()];
             let mut fault = |bit: u16, reason: Reason| { let on = mask & (1 << bit) != 0; if on { expected.push(reason); } on };
-            if fault(0, Reason::Unknown) { question.presented = Digest::of("wrong"); }
+            if fault(0, Reason::Unknown) { question.proof = Proof::Secret(Digest::of("wrong")); }
             if fault(1, Reason::Revoked) { it.credential.status = CredentialStatus::Revoked { at: at(0), by: ActorRef::Operator, reason: RevokeReason::Requested }; }
             if fault(2, Reason::Suspended) { it.account.status = AccountStatus::Suspended; }
             if fault(3, Reason::NotYetValid) { it.credential.not_before = Some(at(1)); }
@@ -396,5 +459,91 @@ mod tests {
             Reason::Expired.is_unauthenticated()
                 && !Reason::PresentationNotAllowed.is_unauthenticated()
         );
+    }
+
+    fn key() -> Facts {
+        let mut it = facts();
+        it.credential.kind = CredentialKind::Key;
+        it
+    }
+
+    fn access_token() -> AccessToken {
+        AccessToken {
+            id: uuid::Uuid::from_u128(1),
+            audience: vec!["https://us".into()],
+            scopes: ["a:b".parse().unwrap()].into_iter().collect(),
+            expires_at: at(1),
+            revoked: false,
+        }
+    }
+
+    #[test]
+    fn a_key_is_good_by_basic_while_enabled_by_assertion_and_by_access_token() {
+        let basic = Question {
+            presentation: Presentation::Basic,
+            ..ask(at(0))
+        };
+        let mut it = key();
+        assert_eq!(verdict(&it, &basic), Err(Reason::PresentationNotAllowed));
+        it.service_account.as_mut().unwrap().basic_auth_enabled = true;
+        assert_eq!(verdict(&it, &basic), Ok(()));
+        assert_eq!(
+            verdict(&it, &ask(at(0))),
+            Err(Reason::PresentationNotAllowed)
+        );
+        let token = access_token();
+        for proof in [Proof::Assertion, Proof::AccessToken(&token)] {
+            let question = Question {
+                proof,
+                ..ask(at(0))
+            };
+            assert_eq!(verdict(&it, &question), Ok(()));
+            // Nothing but a key vouches for these.
+            assert_eq!(verdict(&facts(), &question), Err(Reason::Unknown));
+        }
+        let mut opaque = facts();
+        opaque.service_account.as_mut().unwrap().basic_auth_enabled = true;
+        assert_eq!(
+            verdict(&opaque, &basic),
+            Err(Reason::PresentationNotAllowed)
+        );
+    }
+
+    #[test]
+    fn an_access_token_ends_narrows_and_names_its_audience() {
+        let judge = |it: &Facts, token: &AccessToken, now, audience, scopes: &[Scope]| {
+            verdict(
+                it,
+                &Question {
+                    proof: Proof::AccessToken(token),
+                    audience,
+                    scopes,
+                    ..ask(now)
+                },
+            )
+        };
+        let (it, token) = (key(), access_token());
+        assert_eq!(judge(&it, &token, at(0), Some("https://us"), &[]), Ok(()));
+        assert_eq!(
+            judge(&it, &token, at(0), Some("https://them"), &[]),
+            Err(Reason::WrongAudience)
+        );
+        assert_eq!(judge(&it, &token, at(1), None, &[]), Err(Reason::Expired));
+        let revoked = AccessToken {
+            revoked: true,
+            ..access_token()
+        };
+        assert_eq!(judge(&it, &revoked, at(9), None, &[]), Err(Reason::Revoked));
+        let mut wide = key();
+        wide.credential.inherits_scopes = true;
+        let wanted = ["a:c".parse().unwrap()];
+        assert!(wide.covers(&wanted[0]));
+        assert_eq!(
+            judge(&wide, &token, at(0), None, &wanted),
+            Err(Reason::InsufficientScope)
+        );
+        let narrowed = wide.narrowed(&token.scopes);
+        assert_eq!(narrowed.scopes(), token.scopes);
+        assert!(!narrowed.covers(&wanted[0]));
     }
 }

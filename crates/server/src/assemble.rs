@@ -201,6 +201,7 @@ pub fn worker_settings(settings: &Settings) -> WorkerSettings {
         schedules: ScheduleSettings {
             expire_tokens: settings.schedules.expire_tokens,
             purge: settings.schedules.purge,
+            signing_keys: settings.schedules.signing_keys,
         },
     }
 }

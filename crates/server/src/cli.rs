@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use symbolon_domain::id::{JobId, ServiceAccountId};
 
@@ -50,8 +51,11 @@ pub enum Command {
     Doctor(Doctor),
     /// Make the first operator, account and token
     Bootstrap(Bootstrap),
-    /// Print the OpenAPI document
+    /// Print the OpenAPI document of one of the doors
     Openapi {
+        /// native, or that of another product's API
+        #[arg(long, value_name = "NAME", default_value = "native", value_parser = PossibleValuesParser::new(symbolon_api::door_names()))]
+        door: String,
         /// Compare with this file instead: fail when they differ
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
@@ -251,6 +255,13 @@ mod tests {
             Command::Migrate { check: true }
         );
         assert_eq!(
+            parse("symbolon openapi"),
+            Command::Openapi {
+                door: "native".into(),
+                check: None
+            }
+        );
+        assert_eq!(
             parse("symbolon bootstrap --account acme --email ops@acme.example --recover"),
             Command::Bootstrap(Bootstrap {
                 account: "acme".into(),
@@ -280,6 +291,7 @@ mod tests {
             "symbolon bootstrap --account a",
             "symbolon jobs list --limit 0",
             "symbolon backup",
+            "symbolon openapi --door front",
             "symbolon frobnicate",
         ] {
             assert!(

@@ -4,6 +4,7 @@
 mod cache;
 mod data;
 mod database;
+mod doors;
 mod http;
 mod jobs;
 mod layers;
@@ -40,6 +41,7 @@ use self::reader::{Effective, Reader};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub http: Http,
+    pub doors: symbolon_api::Doors,
     pub database: Database,
     pub redis: Redis,
     pub mail: Mail,
@@ -90,6 +92,7 @@ impl Settings {
         let cache = Cache::read(reader);
         Self {
             http: Http::read(reader),
+            doors: doors::read(reader),
             database: Database::read(reader, &data.dir),
             redis: Redis::read(reader),
             mail: Mail::read(reader, &data.dir),

@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::assemble::{self, AssembleError};
-use crate::config::{Http, Settings};
+use crate::config::Settings;
 use crate::{data_dir, first_start, telemetry};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -106,7 +106,7 @@ pub async fn run(
     if let Some(listener) = listener {
         // On an address of their own, metrics and node details are not for everybody.
         let public_metrics = settings.http.admin_bind.is_none().then(|| metrics.clone());
-        let server = gateway(&app, &settings.http, public_metrics, listener)?;
+        let server = gateway(&app, &settings, public_metrics, listener)?;
         servers.push(server.handle());
         http = Some(tokio::spawn(server));
     }
@@ -183,10 +183,11 @@ async fn close(server: &ServerHandle) {
 /// The API and the pages.
 fn gateway(
     app: &App,
-    http: &Http,
+    settings: &Settings,
     metrics: Option<MetricsText>,
     listener: TcpListener,
 ) -> Result<actix_web::dev::Server, AnyError> {
+    let (http, doors) = (&settings.http, settings.doors);
     let workers = match http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -213,7 +214,7 @@ fn gateway(
         service
             .wrap(from_fn(symbolon_web::edge))
             .configure(symbolon_web::health)
-            .configure(symbolon_api::mount)
+            .configure(|cfg| symbolon_api::mount(cfg, &doors))
             .configure(symbolon_console::mount)
             .default_service(actix_web::web::to(symbolon_console::not_found))
     })

@@ -39,7 +39,9 @@ fn main() -> ExitCode {
                 return finish(commands::doctor::ask_ready(url));
             }
         }
-        Command::Openapi { check } => return finish(commands::openapi::run(check.as_deref())),
+        Command::Openapi { door, check } => {
+            return finish(commands::openapi::run(door, check.as_deref()));
+        }
         Command::Keys(Keys::Generate { path }) => return finish(commands::keys::generate(path)),
         _ => {}
     }

@@ -8,6 +8,7 @@ use crate::idempotency::{Claim, ClaimRow, Save, Saved};
 use crate::rows::*;
 use crate::schema::*;
 use crate::signals::Signal;
+use crate::signing_keys::SigningKeyRow;
 use crate::types::{Doc, Ts, Uid};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -168,9 +169,22 @@ impl Store {
                 Target::Within {
                     account,
                     environment,
+                    name,
                 } => {
                     load_account!(account, share);
                     load_environment!(account, environment);
+                    if let Some(key) = name {
+                        view.name_taken = service_accounts::table
+                            .filter(service_accounts::account_id.eq(Uid(account.0)))
+                            .filter(service_accounts::name_key.eq(key))
+                            // Written out, so that the partial index serves.
+                            .filter(sql::<Bool>("status <> 'revoked'"))
+                            .select(service_accounts::id)
+                            .first::<Uid>(c)
+                            .await
+                            .optional()?
+                            .is_some();
+                    }
                 }
                 Target::Account(account) => {
                     load_account!(account, update);
@@ -180,6 +194,7 @@ impl Store {
                     id,
                     credential,
                     environment,
+                    description,
                 } => {
                     load_account!(account, share);
                     load_environment!(account, environment);
@@ -251,6 +266,17 @@ impl Store {
                                     view.credentials.push(row.value()?);
                                 }
                             }
+                        }
+                        if let Some(wanted) = description {
+                            view.description_taken = credentials::table
+                                .filter(credentials::service_account_id.eq(Uid(id.0)))
+                                .filter(credentials::description.eq(wanted))
+                                .filter(credentials::status.ne("revoked"))
+                                .select(credentials::id)
+                                .first::<Uid>(c)
+                                .await
+                                .optional()?
+                                .is_some();
                         }
                         load_confirmations!(
                             confirmations::service_account_id
@@ -327,6 +353,16 @@ impl Store {
                     if let Some(account) = home {
                         load_account!(account, share);
                     }
+                }
+                Target::SigningKeys => {
+                    let query = signing_keys::table
+                        .order(signing_keys::id)
+                        .select(SigningKeyRow::as_select());
+                    let rows = locked!(query, update).load::<SigningKeyRow>(c).await?;
+                    view.signing_keys = rows
+                        .into_iter()
+                        .map(SigningKeyRow::value)
+                        .collect::<Result<_>>()?;
                 }
                 Target::Instance { account, email } => {
                     let query = instance::table.find(1).select((
@@ -462,7 +498,7 @@ impl Store {
                     )));
                 }
             }
-            // A secret that waits to be fetched again dies with its credential.
+            // What of a secret is kept dies with its credential: a key's, and what waits to be fetched again.
             let ended: Vec<Uid> = changes
                 .put_credentials
                 .iter()
@@ -470,6 +506,10 @@ impl Store {
                 .map(|it| Uid(it.id.0))
                 .collect();
             if !ended.is_empty() {
+                diesel::update(credentials::table.filter(credentials::id.eq_any(ended.clone())))
+                    .set(credentials::sealed_secret.eq(None::<Vec<u8>>))
+                    .execute(c)
+                    .await?;
                 diesel::update(
                     idempotency::table
                         .filter(idempotency::credential_id.eq_any(ended))
@@ -483,8 +523,26 @@ impl Store {
                 .await?;
             }
             insert_all!(credentials, CredentialRow, &changes.new_credentials);
+            for id in changes.numbered() {
+                diesel::insert_into(numbers::table)
+                    .values(numbers::id.eq(Uid(id)))
+                    .execute(c)
+                    .await?;
+            }
             insert_all!(confirmations, ConfirmationRow, &changes.new_confirmations);
             put_all!(confirmations, ConfirmationRow, &changes.put_confirmations);
+            put_all!(signing_keys, SigningKeyRow, &changes.put_signing_keys);
+            insert_all!(signing_keys, SigningKeyRow, &changes.new_signing_keys);
+            for it in &changes.revoked_access_tokens {
+                diesel::insert_into(revoked_access_tokens::table)
+                    .values((
+                        revoked_access_tokens::id.eq(Uid(it.id)),
+                        revoked_access_tokens::expires_at.eq(Ts(it.expires_at)),
+                    ))
+                    .on_conflict_do_nothing()
+                    .execute(c)
+                    .await?;
+            }
             insert_all!(events, EventRow, &changes.events);
             for it in &changes.jobs {
                 diesel::insert_into(jobs::table)

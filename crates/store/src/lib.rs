@@ -3,6 +3,7 @@
 //! [`Store::change`] is the one way to bring about what a pure decision wants; the other modules read,
 //! or keep the books of jobs, schedules, uses and notices.
 
+mod access_tokens;
 mod accounts;
 mod backend;
 mod change;
@@ -15,12 +16,14 @@ mod instance;
 mod jobs;
 mod maintenance;
 mod notices;
+mod numbers;
 mod page;
 mod purge;
 mod rows;
 mod schema;
 mod service_accounts;
 mod signals;
+mod signing_keys;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
@@ -30,7 +33,7 @@ mod uses;
 pub use accounts::AccountQuery;
 pub use backend::{Location, StoreSettings};
 pub use change::{Changed, Decision};
-pub use credentials::{CredentialUse, FoundCredential, TokenQuery};
+pub use credentials::{AccountTokenQuery, CredentialUse, FoundCredential, TokenQuery, TokenSort};
 pub use error::{Error, Result};
 pub use events::EventQuery;
 pub use feed::FeedRow;

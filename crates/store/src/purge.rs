@@ -31,11 +31,31 @@ const PAGE: i64 = 1000;
 const PURGE_KEYS: &str = "DELETE FROM idempotency WHERE (actor, door, operation, key) IN \
      (SELECT actor, door, operation, key FROM idempotency WHERE expires_at <= $1 LIMIT $2)";
 
+const PURGE_ASSERTIONS: &str = "DELETE FROM used_assertions WHERE (service_account_id, jti_hash) IN \
+     (SELECT service_account_id, jti_hash FROM used_assertions WHERE expires_at <= $1 LIMIT $2)";
+
+/// What is remembered against a token outlives it: another process's clock may be behind.
+const MARK_SLACK: Duration = Duration::from_secs(60);
+
 impl Store {
     /// One page of each kind. Returns how many rows were touched; 0 when nothing is left to do.
     pub async fn purge_page(&self, retention: Retention, now: Timestamp) -> Result<usize> {
         let mut count = self.erase_saved_secrets(now).await?;
         let before = |span: Duration| Ts(now.minus(span));
+        // What is removed takes its number along; numbers are never given twice.
+        macro_rules! forget {
+            ($c:ident, $table:ident, $keys:ident) => {{
+                for ids in $keys.chunks(500) {
+                    diesel::delete(numbers::table.filter(numbers::id.eq_any(ids.to_vec())))
+                        .execute($c)
+                        .await?;
+                    diesel::delete($table::table.filter($table::id.eq_any(ids.to_vec())))
+                        .execute($c)
+                        .await?;
+                }
+                Ok::<usize, crate::Error>($keys.len())
+            }};
+        }
         // The keys of one page, then what is done with them.
         macro_rules! page {
             ($table:ident, $key:ident: $type:ty, $filter:expr, |$keys:ident| $statement:expr) => {
@@ -82,22 +102,41 @@ impl Store {
             |keys| diesel::update(events::table.filter(events::id.eq_any(keys)))
                 .set(events::client_ip.eq(None::<String>))
         );
+        count += tx!(self, |c, _locked, _on_pg| {
+            Ok(diesel::sql_query(PURGE_ASSERTIONS)
+                .bind::<crate::types::sql::Ts, _>(before(MARK_SLACK))
+                .bind::<BigInt, _>(PAGE)
+                .execute(c)
+                .await?)
+        })?;
+        page!(
+            revoked_access_tokens,
+            id: Uid,
+            revoked_access_tokens::expires_at.le(before(MARK_SLACK))
+        );
+        count += self.purge_signing_keys(now).await?;
         // The newest thing that happened to it counts: a token revoked yesterday was not over long ago.
         // A primary goes only with its service account, which shows its fields.
-        page!(
-            credentials,
-            id: Uid,
-            sql::<Bool>("(end_recorded_at IS NOT NULL OR status = 'revoked')")
-                .and(credentials::updated_at.lt(before(retention.credentials)))
-                .and(
+        count += tx!(self, |c, _locked, _on_pg| {
+            let over = credentials::table
+                .filter(sql::<Bool>(
+                    "(end_recorded_at IS NOT NULL OR status = 'revoked')",
+                ))
+                .filter(credentials::updated_at.lt(before(retention.credentials)))
+                .filter(
                     credentials::end_recorded_at
                         .is_null()
                         .or(credentials::end_recorded_at
                             .lt(before(retention.credentials))
-                            .assume_not_null())
+                            .assume_not_null()),
                 )
-                .and(credentials::is_primary.eq(false))
-        );
+                .filter(credentials::is_primary.eq(false))
+                .limit(PAGE)
+                .select(credentials::id)
+                .load::<Uid>(c)
+                .await?;
+            forget!(c, credentials, over)
+        })?;
         count += tx!(self, |c, _locked, _on_pg| {
             let gone: Vec<Uid> = service_accounts::table
                 .filter(sql::<Bool>("status = 'revoked'"))
@@ -109,21 +148,18 @@ impl Store {
             if gone.is_empty() {
                 return Ok(0);
             }
-            diesel::delete(
-                credentials::table.filter(credentials::service_account_id.eq_any(gone.clone())),
-            )
-            .execute(c)
-            .await?;
+            let theirs = credentials::table
+                .filter(credentials::service_account_id.eq_any(gone.clone()))
+                .select(credentials::id)
+                .load::<Uid>(c)
+                .await?;
+            forget!(c, credentials, theirs)?;
             diesel::delete(
                 confirmations::table.filter(confirmations::service_account_id.eq_any(gone.clone())),
             )
             .execute(c)
             .await?;
-            Ok(
-                diesel::delete(service_accounts::table.filter(service_accounts::id.eq_any(gone)))
-                    .execute(c)
-                    .await?,
-            )
+            forget!(c, service_accounts, gone)
         })?;
         Ok(count)
     }

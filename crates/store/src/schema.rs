@@ -91,6 +91,9 @@ diesel::table! {
         environment_id -> Nullable<Uid>,
         name -> Text,
         name_key -> Text,
+        name_is_exclusive -> Bool,
+        username -> Nullable<Text>,
+        username_key -> Nullable<Text>,
         description -> Nullable<Text>,
         contact_email -> Nullable<Text>,
         pending_contact_email -> Nullable<Text>,
@@ -126,9 +129,11 @@ diesel::table! {
         prefix -> Text,
         last4 -> Text,
         sealed -> Binary,
+        sealed_secret -> Nullable<Binary>,
         key_version -> Integer,
         description -> Nullable<Text>,
         scopes -> Text,
+        inherits_scopes -> Bool,
         is_primary -> Bool,
         family_id -> Uid,
         status -> Text,
@@ -141,6 +146,7 @@ diesel::table! {
         retires_at -> Nullable<Ts>,
         ends_at -> Nullable<Ts>,
         end_recorded_at -> Nullable<Ts>,
+        deleted_at -> Nullable<Ts>,
         created_at -> Ts,
         created_by -> Text,
         updated_at -> Ts,
@@ -280,6 +286,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    numbers (number) {
+        number -> BigInt,
+        id -> Uid,
+    }
+}
+
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    signing_keys (id) {
+        id -> Uid,
+        status -> Text,
+        public_key -> Binary,
+        sealed -> Binary,
+        key_version -> Integer,
+        created_at -> Ts,
+        activated_at -> Nullable<Ts>,
+        retired_at -> Nullable<Ts>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    used_assertions (service_account_id, jti_hash) {
+        service_account_id -> Uid,
+        jti_hash -> Binary,
+        expires_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    revoked_access_tokens (id) {
+        id -> Uid,
+        expires_at -> Ts,
+    }
+}
+
 diesel::joinable!(credentials -> accounts (account_id));
 diesel::joinable!(credentials -> service_accounts (service_account_id));
 diesel::allow_tables_to_appear_in_same_query!(
@@ -299,4 +349,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     schedules,
     feed,
     idempotency,
+    numbers,
+    signing_keys,
+    used_assertions,
+    revoked_access_tokens,
 );

@@ -34,6 +34,8 @@ fn unique() -> String {
 /// A migrated SQLite file.
 pub async fn sqlite() -> TestDatabase {
     let directory = std::env::temp_dir().join(unique());
+    // A process with the same id may have died here before.
+    let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
     let settings = StoreSettings::new(Location::Sqlite(directory.join("test.db")));
     let store = Store::open(&settings).expect("settings of tests are right");
@@ -157,6 +159,7 @@ pub async fn insert_rows(
 ) -> crate::Result<()> {
     use crate::rows::*;
     use crate::schema::*;
+    use diesel::ExpressionMethods;
     use diesel_async::RunQueryDsl;
     crate::backend::tx!(store, |c, _locked, _on_pg| {
         macro_rules! insert_all {
@@ -175,6 +178,12 @@ pub async fn insert_rows(
             &changes.new_service_accounts
         );
         insert_all!(credentials, CredentialRow, &changes.new_credentials);
+        for id in changes.numbered() {
+            diesel::insert_into(numbers::table)
+                .values(numbers::id.eq(crate::types::Uid(id)))
+                .execute(c)
+                .await?;
+        }
         insert_all!(confirmations, ConfirmationRow, &changes.new_confirmations);
         insert_all!(events, EventRow, &changes.events);
         for it in &changes.jobs {

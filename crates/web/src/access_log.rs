@@ -6,6 +6,7 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, StatusCode, header::USER_AGENT};
 use std::net::IpAddr;
 use std::time::Instant;
+use symbolon_domain::RequestId;
 
 const USER_AGENT_MAX: usize = 120;
 
@@ -14,6 +15,8 @@ pub(crate) struct Line {
     method: &'static str,
     route: String,
     request_id: String,
+    /// What events keep, and some envelopes show, where the client's own id is another text.
+    request_uuid: Option<RequestId>,
     client: Option<IpAddr>,
     user_agent: String,
     start: Instant,
@@ -29,6 +32,7 @@ impl Line {
                 .match_pattern()
                 .unwrap_or_else(|| "(unmatched)".to_owned()),
             request_id: tag.shown.clone(),
+            request_uuid: (tag.id.to_string() != tag.shown).then_some(tag.id),
             client: client_address(request.request()),
             user_agent: user_agent
                 .map(|value| String::from_utf8_lossy(value.as_bytes()))
@@ -52,6 +56,7 @@ impl Line {
             duration_ms = (seconds * 1e6).round() / 1e3,
             bytes,
             request_id = %self.request_id,
+            request_uuid = self.request_uuid.map(tracing::field::display),
             client = self.client.map(tracing::field::display),
             user_agent = %self.user_agent,
             "request"

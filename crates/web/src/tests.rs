@@ -10,6 +10,7 @@ use actix_web::{App as Server, HttpRequest, HttpResponse};
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use symbolon_app::testing::{self, TestApp};
+use symbolon_domain::RequestId;
 use tokio::runtime::Runtime;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -116,9 +117,13 @@ async fn the_log_has_templates_and_no_secrets() {
     ] {
         assert!(first.contains(part), "{part} is missing: {first}");
     }
-    assert!(first.len() < 400);
+    assert!(first.len() < 450);
     let second = text.lines().nth(1).unwrap();
     assert!(second.contains("route=(unmatched)") && second.contains("status=404"));
+    // The UUID that events and some envelopes show is there as well, where the client's own id is none.
+    let uuid = first.split("request_uuid=").nth(1).unwrap();
+    assert!(uuid[..36].parse::<RequestId>().is_ok(), "{first}");
+    assert!(!second.contains("request_uuid"), "{second}");
 }
 
 #[actix_web::test]

@@ -60,7 +60,7 @@ const STOP_LONGEST: Duration = Duration::from_millis(9500);
 pub struct Worker {
     runner: Runner,
     transport: Transport,
-    schedules: [Schedule; 2],
+    schedules: [Schedule; 3],
     poll_interval: Duration,
     lease: Duration,
     outstanding: usize,

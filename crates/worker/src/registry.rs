@@ -8,7 +8,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::job::JobError;
-use crate::jobs::{confirm_email, confirmation_reminder, expire_tokens, purge};
+use crate::jobs::{
+    confirm_email, confirmation_reminder, expire_tokens, maintain_signing_keys, purge,
+};
 use crate::mail::{Breaker, Mailer};
 
 /// What handlers can reach.
@@ -33,6 +35,7 @@ pub(crate) async fn handle(cx: &Context, job: &Job) -> Result<(), JobError> {
         }
         Job::ExpireTokens {} => expire_tokens::run(cx).await,
         Job::Purge {} => purge::run(cx).await,
+        Job::MaintainSigningKeys {} => maintain_signing_keys::run(cx).await,
     }
 }
 

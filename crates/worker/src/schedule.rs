@@ -11,9 +11,10 @@ use symbolon_domain::Job;
 pub struct ScheduleSettings {
     pub expire_tokens: Duration,
     pub purge: Duration,
+    pub signing_keys: Duration,
 }
 
-pub(crate) fn schedules(settings: &ScheduleSettings) -> [Schedule; 2] {
+pub(crate) fn schedules(settings: &ScheduleSettings) -> [Schedule; 3] {
     [
         Schedule {
             name: "expire_tokens",
@@ -24,6 +25,11 @@ pub(crate) fn schedules(settings: &ScheduleSettings) -> [Schedule; 2] {
             name: "purge",
             every: settings.purge,
             job: Job::Purge {},
+        },
+        Schedule {
+            name: "maintain_signing_keys",
+            every: settings.signing_keys,
+            job: Job::MaintainSigningKeys {},
         },
     ]
 }

@@ -7,9 +7,7 @@ use symbolon_app::testing::{TestApp, app as test_app};
 use symbolon_app::{Actor, Call, MAX_ATTEMPTS, Origin, ServiceAccountRecord};
 use symbolon_domain::account::{AccountPatch, ExpiryRequest};
 use symbolon_domain::issue::NewServiceAccount;
-use symbolon_domain::{
-    AccountId, ContactState, EmailAddress, Event, Language, Name, ServiceAccountId,
-};
+use symbolon_domain::{AccountId, ContactState, EmailAddress, Event, Name, ServiceAccountId};
 use symbolon_store::{JobFilter, JobRow, JobState};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,6 +30,7 @@ fn settings(mail: MailUrl) -> WorkerSettings {
         schedules: ScheduleSettings {
             expire_tokens: MINUTE,
             purge: 60 * MINUTE,
+            signing_keys: 60 * MINUTE,
         },
     }
 }
@@ -72,15 +71,10 @@ impl World {
     async fn create(&self, name: &str, expiry: ExpiryRequest) -> ServiceAccountId {
         let actor = Actor::operator_cli();
         let new = NewServiceAccount {
-            name: Name::parse(name).unwrap(),
             description: Some("never mailed".to_owned()),
             contact_email: Some(EmailAddress::parse(&format!("{name}@example.com")).unwrap()),
-            contact_language: Language::En,
-            environment_id: None,
-            scopes: Default::default(),
-            basic_auth_enabled: false,
             expiry,
-            creator_email: None,
+            ..NewServiceAccount::named(Name::parse(name).unwrap())
         };
         let call = Call::new(&actor, Origin::default());
         let made = self
@@ -273,6 +267,8 @@ async fn our_own_fault_is_buried_and_the_others_wait() {
         ContactState::Pending
     );
 
+    // Jobs made in one instant are in no order.
+    world.test.clock.advance(Duration::from_secs(1));
     world.create("second", ExpiryRequest::Default).await;
     world.worker.settle().await.unwrap();
     assert_eq!(world.sent().len(), 0, "the breaker is open");
@@ -325,6 +321,23 @@ async fn a_week_asleep_is_one_run() {
     let before = world.jobs("expire_tokens").await.len();
     world.test.clock.advance(7 * DAY);
     let ran = world.worker.settle().await.unwrap();
-    assert_eq!(ran, 2, "each schedule once");
+    assert_eq!(ran, 3, "each schedule once");
     assert_eq!(world.jobs("expire_tokens").await.len(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_keys_are_made_and_take_turns_on_schedule() {
+    let world = World::new().await;
+    let statuses = async || -> Vec<&'static str> {
+        let keys = world.test.app.store().signing_keys().await.unwrap();
+        let mut all: Vec<_> = keys.iter().map(|it| it.status.as_str()).collect();
+        all.sort_unstable();
+        all
+    };
+    world.worker.settle().await.unwrap();
+    assert_eq!(statuses().await, ["active", "next"]);
+    world.settle_after(89 * DAY).await;
+    assert_eq!(statuses().await, ["active", "next"]);
+    world.settle_after(DAY).await;
+    assert_eq!(statuses().await, ["active", "next", "retired"]);
 }

@@ -2,7 +2,7 @@
 //! a test holds both to the same names.
 #![expect(dead_code, reason = "described to clients, never built")]
 
-use super::wire::{AccountState, ContactLanguage, ServiceAccount, Token};
+use super::wire::{AccountState, ContactLanguage, Key, ServiceAccount, Token};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -87,6 +87,22 @@ pub struct NewToken {
 }
 
 #[derive(ToSchema)]
+pub struct NewKey {
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+    #[schema(format = "date-time")]
+    expires_at: Option<String>,
+    #[schema(format = "date-time")]
+    not_before: Option<String>,
+    /// Within the service account's scopes; absent means none.
+    #[schema(required = false)]
+    scopes: Vec<String>,
+    /// It may do whatever its service account may at the time; not beside `scopes`.
+    #[schema(required = false, default = false)]
+    inherit_scopes: bool,
+}
+
+#[derive(ToSchema)]
 pub struct NewAccount {
     #[schema(min_length = 1, max_length = 120)]
     name: String,
@@ -140,26 +156,38 @@ pub struct ServiceAccountWithToken;
 /// A token in the one answer that shows its text.
 pub struct TokenWithSecret;
 
+/// A key in the one answer that shows its secret.
+pub struct KeyWithSecret;
+
 /// The schema with the secret beside it.
-fn with_token(schema: RefOr<Schema>) -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut object)) = schema else {
-        return schema;
-    };
-    let token = ObjectBuilder::new()
+fn with_secret(schema: RefOr<Schema>, name: &str, about: &str) -> RefOr<Schema> {
+    let secret = ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some(
-            "The plain text of the token. Store it now; it is never shown again.",
-        ));
-    object.properties.insert("token".to_owned(), token.into());
-    object.required.push("token".to_owned());
-    RefOr::T(Schema::Object(object))
+        .description(Some(about));
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.properties.insert(name.to_owned(), secret.into());
+            object.required.push(name.to_owned());
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::AllOf(mut parts)) => {
+            let part = ObjectBuilder::new().property(name, secret).required(name);
+            parts.items.push(part.into());
+            RefOr::T(Schema::AllOf(parts))
+        }
+        schema => schema,
+    }
 }
 
+const TOKEN: &str = "The plain text of the token. Store it now; it is never shown again.";
+const SECRET: &str =
+    "What signs assertions, and Basic's password. Store it now; it is never shown again.";
+
 macro_rules! revealing {
-    ($($name:ident = $plain:ident),*) => {$(
+    ($($name:ident = $plain:ident with $field:literal: $about:expr;)*) => {$(
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
-                with_token($plain::schema())
+                with_secret($plain::schema(), $field, $about)
             }
         }
         impl ToSchema for $name {
@@ -169,7 +197,8 @@ macro_rules! revealing {
         }
     )*};
 }
-revealing!(
-    ServiceAccountWithToken = ServiceAccount,
-    TokenWithSecret = Token
-);
+revealing! {
+    ServiceAccountWithToken = ServiceAccount with "token": TOKEN;
+    TokenWithSecret = Token with "token": TOKEN;
+    KeyWithSecret = Key with "secret": SECRET;
+}

@@ -1,21 +1,9 @@
 //! The table of the native door's routes. Mounting one documents it.
 
-use super::{accounts, environments, error, events, own, service_accounts, tokens};
-use actix_web::dev::HttpServiceFactory;
-use actix_web::middleware::from_fn;
-use actix_web::web;
-use utoipa_actix_web::OpenApiFactory;
+use super::{accounts, environments, events, keys, own, service_accounts, tokens};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Everything below `/v1`. Answers for unknown paths there too, in its own envelope.
-pub fn scope() -> impl HttpServiceFactory + OpenApiFactory + 'static {
-    utoipa_actix_web::scope("/v1")
-        .wrap(from_fn(error::envelope))
-        .configure(routes)
-        .default_service(web::to(crate::routing::no_route))
-}
-
-fn routes(cfg: &mut ServiceConfig<'_>) {
+pub fn routes(cfg: &mut ServiceConfig<'_>) {
     cfg.service(accounts::list_accounts)
         .service(accounts::create_account)
         .service(accounts::get_account)
@@ -41,6 +29,10 @@ fn routes(cfg: &mut ServiceConfig<'_>) {
         .service(tokens::revoke_token)
         .service(tokens::list_direct_tokens)
         .service(tokens::revoke_direct_token)
+        .service(keys::list_keys)
+        .service(keys::create_key)
+        .service(keys::get_key)
+        .service(keys::revoke_key)
         .service(events::list_events)
         .service(own::whoami)
         .service(own::rotate_self)

@@ -299,7 +299,6 @@ fn new_service_account(fields: &mut Fields, now: Timestamp) -> Option<NewService
     let scopes = fields.optional("scopes", fields::scopes);
     let basic_auth_enabled = fields.optional("basic_auth_enabled", fields::boolean);
     Some(NewServiceAccount {
-        name: name?,
         description: description.flatten(),
         contact_email,
         contact_language: contact_language.unwrap_or_default(),
@@ -307,7 +306,7 @@ fn new_service_account(fields: &mut Fields, now: Timestamp) -> Option<NewService
         scopes: scopes.unwrap_or_default(),
         basic_auth_enabled: basic_auth_enabled.unwrap_or(false),
         expiry,
-        creator_email: None,
+        ..NewServiceAccount::named(name?)
     })
 }
 

@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::fields::{self, Fields};
 use crate::query::{self, Query};
 use actix_web::{delete, get, post};
-use symbolon_app::{CredentialRecord, Replayed, Revealed};
-use symbolon_domain::issue::{NewToken, Rotation};
+use symbolon_app::{CredentialRecord, Replayed, Revealed, TokenFilter};
+use symbolon_domain::issue::{Grant, NewToken, Rotation};
 use symbolon_domain::retire::Because;
 use symbolon_domain::{AccountId, CredentialId, ServiceAccountId, Timestamp};
 
@@ -34,9 +34,13 @@ pub async fn list_tokens(caller: Allowed<TokensRead>) -> Answer {
         .optional("include_revoked", query::boolean)
         .unwrap_or(false);
     query.finish()?;
+    let filter = TokenFilter {
+        include_revoked,
+        kind: None,
+    };
     let slice = caller
         .app
-        .list_tokens(&caller.actor, account, owner, include_revoked, page)
+        .list_tokens(&caller.actor, account, owner, filter, page)
         .await?;
     list::<_, _, Token>(&caller.request, caller.app.public_url(), &slice, |id| id.0)
 }
@@ -213,7 +217,9 @@ pub async fn revoke_direct_token(caller: Allowed<TokensWrite>) -> Answer {
     no_content()
 }
 
-fn owner<P: Demand>(caller: &Allowed<P>) -> Result<(AccountId, ServiceAccountId), Failure> {
+pub(super) fn owner<P: Demand>(
+    caller: &Allowed<P>,
+) -> Result<(AccountId, ServiceAccountId), Failure> {
     Ok((caller.id("account_id")?, caller.id("service_account_id")?))
 }
 
@@ -241,9 +247,12 @@ fn new_token(fields: &mut Fields, now: Timestamp) -> NewToken {
             .flatten(),
         expiry: expiry(fields, now),
         not_before: fields.nullable("not_before", fields::time).flatten(),
-        scopes: fields
-            .optional("scopes", fields::scopes)
-            .unwrap_or_default(),
+        grant: Grant::Only(
+            fields
+                .optional("scopes", fields::scopes)
+                .unwrap_or_default(),
+        ),
+        ..NewToken::default()
     }
 }
 

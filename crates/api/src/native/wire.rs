@@ -1,11 +1,16 @@
 //! The native door's answers as they travel. Bodies of requests are in `requests`.
 
+mod events;
+
+pub use events::Event;
+
+use crate::secret::Secret;
 use serde::Serialize;
 use symbolon_app::{CredentialRecord, ServiceAccountRecord, WhoAmI};
 use symbolon_domain::credential::CredentialStatus;
 use symbolon_domain::service_account::ServiceAccountStatus;
 use symbolon_domain::time::format_span;
-use symbolon_domain::{self as domain, ActorRef, Minted, Reach, ScopeSet};
+use symbolon_domain::{self as domain, Minted, Reach, ScopeSet};
 use utoipa::ToSchema;
 
 fn show(value: Option<impl ToString>) -> Option<String> {
@@ -116,11 +121,11 @@ fn address(email: &Option<domain::EmailAddress>) -> Option<String> {
 /// A secret on its way into the one answer that shows it; null in a repeat that came when it was gone.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub struct Shown(Option<String>);
+pub struct Shown(Option<Secret>);
 
 impl From<Option<&Minted>> for Shown {
     fn from(secret: Option<&Minted>) -> Self {
-        Self(secret.map(|secret| secret.reveal().to_owned()))
+        Self(secret.map(Secret::from))
     }
 }
 
@@ -170,7 +175,10 @@ pub struct Token {
     pub token_prefix: String,
     pub token_public_id: String,
     pub token_last4: String,
+    /// Of one that inherits: its service account's at the time.
     pub scopes: Vec<String>,
+    /// It may do whatever its service account may at the time.
+    pub inherits_scopes: bool,
     #[schema(value_type = TokenStatus)]
     pub status: &'static str,
     /// The one whose fields the service account shows as its own.
@@ -195,6 +203,28 @@ pub struct Token {
     #[schema(format = "uuid")]
     pub family_id: String,
     pub available_actions: AvailableActions,
+}
+
+/// A key: a token by whose secret nobody is Bearer, with its id beside it.
+#[derive(Serialize, ToSchema)]
+pub struct Key {
+    #[serde(flatten)]
+    pub token: Token,
+    /// What Basic calls the user, and assertions call `kid`: its `token_public_id`.
+    pub key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub secret: Option<Shown>,
+}
+
+impl From<&CredentialRecord> for Key {
+    fn from(record: &CredentialRecord) -> Self {
+        Self {
+            token: Token::from(record),
+            key_id: record.it.public_id.clone(),
+            secret: None,
+        }
+    }
 }
 
 /// What may be done to a token in its present status.
@@ -234,6 +264,7 @@ impl From<&CredentialRecord> for Token {
             token_public_id: it.public_id.clone(),
             token_last4: it.last4.clone(),
             scopes: scope_texts(&it.scopes),
+            inherits_scopes: it.inherits_scopes,
             status: token_status(it),
             primary: it.is_primary,
             not_before: show(it.not_before),
@@ -332,72 +363,6 @@ impl From<&domain::Environment> for Environment {
             account_id: it.account_id.to_string(),
             name: it.name.as_str().to_owned(),
             created_at: it.created_at.to_string(),
-        }
-    }
-}
-
-/// An entry of the audit log: who did what to which, as ids.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Event {
-    #[schema(format = "uuid")]
-    pub id: String,
-    #[schema(format = "date-time")]
-    pub at: String,
-    /// Such as `token.rotated`.
-    pub kind: &'static str,
-    pub actor: Actor,
-    #[schema(required, format = "uuid")]
-    pub environment_id: Option<String>,
-    #[schema(required, format = "uuid")]
-    pub service_account_id: Option<String>,
-    #[schema(required, format = "uuid")]
-    pub token_id: Option<String>,
-    #[schema(required, format = "uuid")]
-    pub request_id: Option<String>,
-    /// Erased after the retention of addresses.
-    #[schema(required)]
-    pub client_ip: Option<String>,
-    /// Further facts: names of changed fields, reasons, times.
-    #[schema(value_type = Object)]
-    pub data: serde_json::Value,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Actor {
-    #[schema(value_type = ActorKind)]
-    pub kind: &'static str,
-    /// The id of the token or the user.
-    #[schema(required, format = "uuid")]
-    pub id: Option<String>,
-    #[schema(required, format = "uuid")]
-    pub service_account_id: Option<String>,
-}
-
-impl From<&domain::Event> for Event {
-    fn from(it: &domain::Event) -> Self {
-        let (id, service_account) = match it.actor {
-            ActorRef::Credential {
-                id,
-                service_account,
-            } => (Some(id.0), service_account),
-            ActorRef::User(id) => (Some(id.0), None),
-            _ => (None, None),
-        };
-        Self {
-            id: it.id.to_string(),
-            at: it.at.to_string(),
-            kind: it.kind.as_str(),
-            actor: Actor {
-                kind: it.actor.kind(),
-                id: show(id),
-                service_account_id: show(service_account),
-            },
-            environment_id: show(it.environment_id),
-            service_account_id: show(it.service_account_id),
-            token_id: show(it.credential_id),
-            request_id: show(it.request_id),
-            client_ip: show(it.client_ip),
-            data: it.data.clone(),
         }
     }
 }

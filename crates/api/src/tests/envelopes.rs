@@ -3,13 +3,18 @@
 use super::*;
 use actix_web::dev::Payload;
 
-/// Routes that need no token.
-const PUBLIC: &[&str] = &["GET /openapi.json"];
+/// Routes that need no token, and what they answer to a request that says nothing.
+const PUBLIC: &[(&str, u16)] = &[
+    ("GET /openapi.json", 200),
+    ("POST /oauth2/token", 400),
+    ("POST /api/auth/oauth/token", 400),
+];
 
 /// All documented routes with made-up ids in their paths, and the scopes that they document.
 fn routes() -> Vec<(Method, String, String, Option<Vec<String>>)> {
     let mut routes = Vec::new();
-    for (template, mut item) in openapi().paths.paths {
+    let paths = DOORS.iter().map(|door| door.document.paths.paths.clone());
+    for (template, mut item) in paths.flatten() {
         let path: Vec<_> = template
             .split('/')
             .map(|part| match part.starts_with('{') {
@@ -39,19 +44,19 @@ async fn every_route_is_guarded_and_says_by_what() {
     for (method, path, template, documented) in routes() {
         let route = format!("{method} {template}");
         let bare = Ask::new(&service, method.clone(), &path).got().await;
-        if PUBLIC.contains(&route.as_str()) {
-            assert_eq!(bare.status, 200, "{route}");
+        if let Some((_, status)) = PUBLIC.iter().find(|(public, _)| *public == route) {
+            assert_eq!(bare.status, *status, "{route}");
             guards.insert(route, "(public)".to_owned());
             continue;
         }
-        assert_eq!(bare.problem(401), "unauthenticated", "{route}");
+        assert_eq!(bare.status, 401, "{route}");
         assert_eq!(bare.header("www-authenticate"), "Bearer realm=\"symbolon\"");
         let documented = documented.unwrap_or_else(|| panic!("{route} documents no guard"));
         let guard = match documented.first() {
             None => "(any live token)".to_owned(),
             Some(scope) => {
                 let weak = Ask::new(&service, method, &path).by(&nobody).got().await;
-                assert_eq!(weak.problem(403), "permission_missing", "{route}");
+                assert_eq!(weak.status, 403, "{route}");
                 let challenge = weak.header("www-authenticate").to_owned();
                 let demanded = challenge
                     .split("scope=\"")
@@ -249,6 +254,7 @@ async fn a_panic_is_a_500_in_the_envelope_and_the_service_lives() {
             .wrap(from_fn(edge))
             .service(
                 web::scope("/v1")
+                    .app_data(&crate::native::DOOR)
                     .wrap(from_fn(envelope))
                     .route("/panics", web::get().to(panics)),
             )
@@ -258,7 +264,7 @@ async fn a_panic_is_a_500_in_the_envelope_and_the_service_lives() {
     .await;
     let got = Ask::get(&service, "/v1/panics")
         .with("x-request-id", "trace-42_a")
-        .got()
+        .got_from_elsewhere()
         .await;
     assert_eq!(got.problem(500), "internal");
     assert!(!got.text.contains("canary"));
@@ -278,6 +284,14 @@ async fn documentation_is_served_from_here() {
     let got = Ask::get(&service, "/openapi.json").got().await;
     assert_eq!(got.json()["openapi"], "3.1.0");
     assert_eq!(got.json()["servers"][0]["url"], instance.app.public_url());
+    for door in DOORS {
+        let got = Ask::get(&service, &format!("/openapi/{}.json", door.name));
+        let got = got.got().await;
+        assert_eq!(got.status, 200, "{}", door.name);
+        assert_eq!(got.json()["info"]["title"], door.document.info.title);
+    }
+    let got = Ask::get(&service, "/openapi/nowhere.json").got().await;
+    assert_eq!(got.status, 404);
     let got = Ask::get(&service, "/docs").got().await;
     assert_eq!(
         (got.status.as_u16(), got.header("location")),
@@ -289,7 +303,11 @@ async fn documentation_is_served_from_here() {
     let start = Ask::get(&service, "/docs/swagger-initializer.js")
         .got()
         .await;
-    assert!(start.text.contains("../openapi.json") && !start.text.contains("://"));
+    for door in DOORS {
+        let url = format!("\"../openapi/{}.json\"", door.name);
+        assert!(start.text.contains(&url), "{}", start.text);
+    }
+    assert!(!start.text.contains("://"), "{}", start.text);
     assert!(
         page.header("content-security-policy")
             .starts_with("default-src 'self';")
@@ -312,16 +330,39 @@ async fn a_body_that_never_ends_is_a_408() {
             .app_data(Data::new(instance.app.clone()))
             .app_data(Data::new(limits))
             .wrap(from_fn(edge))
-            .configure(crate::mount),
+            .configure(|cfg| crate::mount(cfg, &Doors::default())),
     )
     .await;
     let request = Ask::post(&service, &instance.service_accounts())
         .by(&instance.operator)
         .with("content-type", "application/json")
         .request
+        .to_test()
         .to_request();
     let payload: actix_http::BoxedPayloadStream = Box::pin(futures_util::stream::pending());
     let (request, _) = request.replace_payload(Payload::Stream { payload });
     let answer = service.call(request).await.unwrap();
     assert_eq!(answer.status(), 408);
+}
+
+#[actix_web::test]
+async fn a_shut_door_is_not_there() {
+    let instance = Instance::start().await;
+    let shut = Doors {
+        unleash: false,
+        prefactor: false,
+        neowit: false,
+    };
+    let service = serve!(instance.app, shut);
+    for door in DOORS {
+        let document = Ask::get(&service, &format!("/openapi/{}.json", door.name));
+        let document = document.got_from_elsewhere().await;
+        let below = Ask::get(&service, &format!("{}/x", door.prefix));
+        let below = below.got_from_elsewhere().await;
+        let open = !["unleash", "prefactor", "neowit"].contains(&door.name);
+        assert_eq!(document.status == 200, open, "{}", door.name);
+        assert_eq!(below.status, 404, "{}", door.name);
+        // What no door answers, the server's default does: here without a word.
+        assert_eq!(!below.text.is_empty(), open, "{}", door.name);
+    }
 }

@@ -2,11 +2,15 @@
 
 use super::*;
 use std::sync::{Arc, LazyLock};
-use symbolon_app::Start;
-use symbolon_app::testing::{self, TestApp};
+use symbolon_app::testing::TestApp;
+use symbolon_app::{AppSettings, Start};
 use symbolon_domain::time::ManualClock;
 use symbolon_domain::{AccountId, Name};
+use symbolon_store::testing::{self, TestDatabase};
 use tokio::runtime::Runtime;
+
+/// Databases are opened on a multi-thread runtime, as in the product: migrations block.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// A fresh instance: its account, and the operator's token.
 pub(super) struct Instance {
@@ -15,32 +19,44 @@ pub(super) struct Instance {
     pub operator: String,
     pub clock: Arc<ManualClock>,
     /// Lives as long as the instance.
-    _database: Box<dyn std::any::Any + Send>,
+    _database: TestDatabase,
 }
 
 impl Instance {
-    /// Opened on a multi-thread runtime, as in the product: migrations block.
+    /// On SQLite.
     pub async fn start() -> Self {
-        static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+        let opening = RUNTIME.spawn(async { Self::begin(testing::sqlite().await).await });
+        opening.await.unwrap()
+    }
+
+    /// `None` where there is no server.
+    pub async fn on_postgres() -> Option<Self> {
         let opening = RUNTIME.spawn(async {
-            let TestApp {
-                app,
-                clock,
-                database,
-            } = testing::app().await;
-            let begun = app
-                .bootstrap(Name::parse("Main").unwrap(), Start::Automatic)
-                .await
-                .unwrap();
-            Self {
-                app,
-                account: begun.account_id,
-                operator: begun.token.reveal().to_owned(),
-                clock,
-                _database: Box::new(database),
+            match testing::postgres().await {
+                Some(database) => Some(Self::begin(database).await),
+                None => None,
             }
         });
         opening.await.unwrap()
+    }
+
+    async fn begin(database: TestDatabase) -> Self {
+        let TestApp {
+            app,
+            clock,
+            database,
+        } = symbolon_app::testing::on(database, AppSettings::default()).await;
+        let begun = app
+            .bootstrap(Name::parse("Main").unwrap(), Start::Automatic)
+            .await
+            .unwrap();
+        Self {
+            app,
+            account: begun.account_id,
+            operator: begun.token.reveal().to_owned(),
+            clock,
+            _database: database,
+        }
     }
 
     pub fn service_accounts(&self) -> String {

@@ -36,7 +36,7 @@ async fn empty(world: World) -> TestApp {
 
 async fn lives(test: &TestApp, token: &str) -> bool {
     test.app
-        .authenticate(&Presented::new(token), Default::default(), None)
+        .authenticate(&bearer(token), Default::default(), None)
         .await
         .is_ok()
 }
@@ -105,8 +105,9 @@ async fn an_automatic_one_that_was_used_is_nobodys_to_claim(world: World) {
         .await
         .unwrap();
     let token = automatic.token.reveal();
-    let presented = Presented::new(token);
-    let actor = app.authenticate(&presented, Default::default(), None).await;
+    let actor = app
+        .authenticate(&bearer(token), Default::default(), None)
+        .await;
     app.create_service_account(
         &call(&actor.unwrap()),
         automatic.account_id,

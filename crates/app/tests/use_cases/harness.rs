@@ -1,12 +1,16 @@
 //! A product with one account, and short words for what tests ask of it.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use std::io::Write;
 use std::time::Duration;
 use symbolon_app::testing::TestApp;
-use symbolon_app::{Actor, App, Call, Error, Idempotency, Origin, Prepared, Start};
-use symbolon_domain::issue::{NewServiceAccount, NewToken, Rotation};
+use symbolon_app::{Actor, App, Call, Credentials, Error, Idempotency, Origin, Prepared, Start};
+use symbolon_domain::issue::{Grant, NewServiceAccount, NewToken, Rotation};
 use symbolon_domain::{
-    AccountId, Code, Digest, EmailAddress, Job, Language, Name, Presented, ScopeSet,
+    AccountId, Code, CredentialId, CredentialKind, Digest, EmailAddress, Job, Language, Name,
+    Presented, ScopeSet, ServiceAccountId,
 };
 use symbolon_store::testing::TestDatabase;
 use symbolon_store::{JobFilter, JobState};
@@ -86,10 +90,36 @@ impl World {
     }
 
     pub async fn actor(&self, token: &str) -> Result<Actor, Error> {
-        let presented = Presented::new(token);
         self.app()
-            .authenticate(&presented, Origin::default(), None)
+            .authenticate(&bearer(token), Origin::default(), None)
             .await
+    }
+
+    /// As [`Self::actor`], by a key's id and secret.
+    pub async fn basic_actor(&self, key_id: &str, secret: &str) -> Result<Actor, Error> {
+        self.app()
+            .authenticate(&basic(key_id, secret), Origin::default(), None)
+            .await
+    }
+
+    /// A key of this service account with these scopes.
+    pub async fn key(&self, owner: ServiceAccountId, granted: &str) -> Key {
+        self.issue_key(owner, key(granted)).await
+    }
+
+    pub async fn issue_key(&self, owner: ServiceAccountId, new: NewToken) -> Key {
+        let admin = self.admin().await;
+        let revealed = self
+            .app()
+            .issue_token(&call(&admin), self.account, owner, new)
+            .await
+            .unwrap();
+        Key {
+            id: revealed.record.it.id,
+            key_id: revealed.record.it.public_id,
+            secret: revealed.secret.unwrap().reveal().to_owned(),
+            owner,
+        }
     }
 
     pub async fn is_live(&self, token: &str) -> bool {
@@ -228,9 +258,29 @@ impl World {
 /// A service account just made, with its first token.
 #[derive(Debug, Clone)]
 pub struct Made {
-    pub id: symbolon_domain::ServiceAccountId,
-    pub primary: symbolon_domain::CredentialId,
+    pub id: ServiceAccountId,
+    pub primary: CredentialId,
     pub token: String,
+}
+
+pub fn bearer(token: &str) -> Credentials {
+    Credentials::Bearer(Presented::new(token))
+}
+
+pub fn basic(key_id: &str, secret: &str) -> Credentials {
+    Credentials::Basic {
+        key_id: key_id.to_owned(),
+        secret: Presented::new(secret),
+    }
+}
+
+/// A key with its secret.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub id: CredentialId,
+    pub key_id: String,
+    pub secret: String,
+    pub owner: ServiceAccountId,
 }
 
 pub fn call(actor: &Actor) -> Call<'_> {
@@ -265,6 +315,9 @@ pub fn scopes(text: &str) -> ScopeSet {
 pub fn service_account(label: &str, granted: &str) -> NewServiceAccount {
     NewServiceAccount {
         name: name(label),
+        name_is_exclusive: false,
+        username: None,
+        first_token: true,
         description: None,
         contact_email: None,
         contact_language: Language::En,
@@ -285,8 +338,15 @@ pub fn with_contact(label: &str, address: &str) -> NewServiceAccount {
 
 pub fn token(granted: &str) -> NewToken {
     NewToken {
-        scopes: scopes(granted),
+        grant: Grant::Only(scopes(granted)),
         ..NewToken::default()
+    }
+}
+
+pub fn key(granted: &str) -> NewToken {
+    NewToken {
+        kind: CredentialKind::Key,
+        ..token(granted)
     }
 }
 
@@ -300,6 +360,32 @@ pub fn grace(span: Duration) -> Rotation {
 /// The last segment of a mailed link.
 pub fn link_of(url: &str) -> &str {
     url.rsplit('/').next().unwrap()
+}
+
+/// The path of the token endpoint that tests ask.
+pub const TOKEN_PATH: &str = "/api/auth/oauth/token";
+
+/// An assertion as a client would sign it.
+pub fn hs256(header: &serde_json::Value, claims: &serde_json::Value, secret: &str) -> String {
+    let input = format!("{}.{}", part(header), part(claims));
+    let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(input.as_bytes());
+    let tag = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+    format!("{input}.{tag}")
+}
+
+/// A part of a compact JWS.
+pub fn part(value: &serde_json::Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// The header and the claims of a compact JWS.
+pub fn read_jws(text: &str) -> (serde_json::Value, serde_json::Value) {
+    let mut parts = text
+        .split('.')
+        .map(|it| URL_SAFE_NO_PAD.decode(it).unwrap());
+    let mut read = || serde_json::from_slice(&parts.next().unwrap()).unwrap();
+    (read(), read())
 }
 
 /// The stable code of a refusal.

@@ -2,9 +2,9 @@
 
 use crate::harness::*;
 use symbolon_app::{Actor, App, Error};
+use symbolon_domain::Code;
 use symbolon_domain::issue::Rotation;
 use symbolon_domain::retire::Because;
-use symbolon_domain::{Code, Presented};
 
 on_both!(
     a_repeat_gets_the_same_answer_for_ten_minutes,
@@ -13,6 +13,8 @@ on_both!(
     a_refusal_is_not_remembered,
     a_dead_ones_secret_is_not_told_again,
     one_who_has_lost_the_right_gets_no_secret,
+    one_whose_reach_has_shrunk_gets_nothing,
+    a_narrowed_access_token_gets_no_secret_that_it_could_not_make,
     a_lost_answer_to_a_self_rotation_costs_nobody_the_token,
     a_replay_serves_nobody_else,
     a_replay_ends_with_those_it_belongs_to,
@@ -178,7 +180,7 @@ async fn one_who_has_lost_the_right_gets_no_secret(world: World) {
 }
 
 async fn enter(app: &App, token: &str, key: Option<&str>) -> Result<Actor, Error> {
-    app.authenticate(&Presented::new(token), Default::default(), key)
+    app.authenticate(&bearer(token), Default::default(), key)
         .await
 }
 
@@ -234,6 +236,68 @@ async fn a_lost_answer_to_a_self_rotation_costs_nobody_the_token(world: World) {
         code(enter(app, &first, Some("k")).await),
         Code::Unauthenticated
     );
+}
+
+async fn one_whose_reach_has_shrunk_gets_nothing(world: World) {
+    let app = world.app();
+    let admin = world.admin().await;
+    let (actor, token, made) = world.holder_of("symbolon:admin").await;
+    let new = || with_contact("billing", "ops@example.com");
+    let by = keyed(&actor, "create", "k", "body");
+    app.create_service_account(&by, world.account, new())
+        .await
+        .unwrap();
+    let environment = app
+        .create_environment(&call(&admin), world.account, name("prod"))
+        .await
+        .unwrap()
+        .record;
+    let patch = symbolon_domain::issue::ServiceAccountPatch {
+        environment_id: Some(Some(environment.id)),
+        ..Default::default()
+    };
+    app.update_service_account(&call(&admin), world.account, made.id, patch, None)
+        .await
+        .unwrap();
+    let bound = world.actor(&token).await.unwrap();
+    let by = keyed(&bound, "create", "k", "body");
+    let again = app.create_service_account(&by, world.account, new()).await;
+    assert_eq!(code(again), Code::NotFound);
+}
+
+async fn a_narrowed_access_token_gets_no_secret_that_it_could_not_make(world: World) {
+    let app = world.app();
+    let granted = "symbolon:service-accounts:write symbolon:tokens:write";
+    let owner = world.make(service_account("maker", granted)).await;
+    let key = world.key(owner.id, granted).await;
+    let exchange = async |wanted: &str| {
+        let asked = crate::asked::Asked {
+            scopes: Some(scopes(wanted)),
+            ..crate::asked::Asked::by(&world, &key)
+        };
+        let token = asked.send(&world).await.unwrap().token;
+        world.actor(token.reveal()).await.unwrap()
+    };
+    let new = || service_account("made", "invoices:read");
+    let wide = exchange(granted).await;
+    let by = keyed(&wide, "create", "k", "body");
+    let first = app
+        .create_service_account(&by, world.account, new())
+        .await
+        .unwrap();
+    let narrow = exchange("symbolon:service-accounts:write").await;
+    let by = keyed(&narrow, "create", "k", "body");
+    let again = app
+        .create_service_account(&by, world.account, new())
+        .await
+        .unwrap();
+    assert!(again.replayed && again.secret.is_none());
+    let by = keyed(&wide, "create", "k", "body");
+    let again = app
+        .create_service_account(&by, world.account, new())
+        .await
+        .unwrap();
+    assert_eq!(secret(&again), secret(&first));
 }
 
 async fn a_replay_serves_nobody_else(world: World) {

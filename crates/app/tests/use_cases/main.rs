@@ -5,14 +5,23 @@
     reason = "in a test a panic is the failure; clippy spares only #[test] functions themselves"
 )]
 
+mod access_tokens;
+mod account_token_bounds;
+mod account_tokens;
 mod accounts;
+mod asked;
+mod assertions;
 mod beginnings;
 mod contacts;
 mod harness;
 mod idempotency;
+mod keys;
 mod life;
 mod mail;
 mod minting;
+mod names;
+mod numbers;
 mod rotation;
+mod signing_keys;
 mod states;
 mod tenancy;

@@ -329,7 +329,7 @@ async fn permissions_are_asked_for(world: World) {
             &nobody,
             account,
             own.id,
-            false,
+            Default::default(),
             symbolon_app::PageRequest {
                 after: None,
                 limit: 1,

@@ -200,10 +200,16 @@ async fn what_is_not_in_force_does_not_rotate(world: World) {
     )
     .await
     .unwrap();
-    assert_eq!(
-        code(rotate(&world, &made, Rotation::default()).await),
-        Code::TokenRevoked
-    );
+    // What was revoked stays so; the service account gets a primary token anew.
+    let anew = rotate(&world, &made, Rotation::default()).await.unwrap();
+    let primary = anew.record.primary.unwrap();
+    assert!(primary.is_primary && primary.id != made.primary && !primary.is_revoked());
+    assert_eq!(primary.scopes, anew.record.it.scopes);
+    let old = app
+        .find_token(&admin, world.account, made.id, made.primary)
+        .await
+        .unwrap();
+    assert!(old.it.is_revoked() && !old.it.is_primary);
     app.revoke_service_account(&call(&admin), world.account, made.id, Because::default())
         .await
         .unwrap();

@@ -3,11 +3,12 @@
 use crate::harness::*;
 use symbolon_domain::account::AccountPatch;
 use symbolon_domain::retire::Because;
-use symbolon_domain::{AccountStatus, Code, Presented};
+use symbolon_domain::{AccountStatus, Code};
 
 on_both!(
     each_level_suspends_what_is_below_it,
     revoked_is_final,
+    tokens_are_revoked_with_their_service_account,
     tokens_are_limited,
     a_maximum_lifetime_holds_for_older_tokens,
     a_demanded_contact_must_have_been_confirmed_once,
@@ -16,6 +17,41 @@ on_both!(
     purge_leaves_what_lives,
     stale_versions_are_refused,
 );
+
+async fn tokens_are_revoked_with_their_service_account(world: World) {
+    let app = world.app();
+    let admin = world.admin().await;
+    let (by, account) = (call(&admin), world.account);
+    let made = world.make(service_account("billing", "")).await;
+    app.revoke_service_account(&by, account, made.id, Because::default())
+        .await
+        .unwrap();
+    let found = app
+        .find_token(&admin, account, made.id, made.primary)
+        .await
+        .unwrap();
+    assert!(found.it.is_revoked() && !found.it.available_actions().suspend);
+    let page = symbolon_app::PageRequest {
+        after: None,
+        limit: 50,
+    };
+    for (include_revoked, count) in [(false, 0), (true, 1)] {
+        let filter = symbolon_app::TokenFilter {
+            include_revoked,
+            kind: None,
+        };
+        let listed = app
+            .list_tokens(&admin, account, made.id, filter, page)
+            .await
+            .unwrap();
+        assert_eq!(listed.items.len(), count);
+        assert!(listed.items.iter().all(|it| it.it.is_revoked()));
+    }
+    let refused = app
+        .suspend_token(&by, account, made.id, made.primary, Because::default())
+        .await;
+    assert_eq!(code(refused), Code::ServiceAccountRevoked);
+}
 
 fn status(status: AccountStatus) -> AccountPatch {
     AccountPatch {
@@ -265,7 +301,7 @@ async fn junk_and_strangers_look_alike(world: World) {
     ] {
         let refused = world
             .app()
-            .authenticate(&Presented::new(junk), Default::default(), None)
+            .authenticate(&bearer(junk), Default::default(), None)
             .await;
         let error = refused.unwrap_err();
         assert_eq!(error.code(), Code::Unauthenticated);

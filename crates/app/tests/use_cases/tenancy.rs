@@ -102,7 +102,7 @@ async fn probe(
                 actor,
                 account,
                 id,
-                true,
+                Default::default(),
                 PageRequest {
                     after: None,
                     limit: 9,

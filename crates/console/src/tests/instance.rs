@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use symbolon_app::testing::TestApp;
 use symbolon_app::{Actor, App, Call, Origin, Prepared, Start};
-use symbolon_domain::account::ExpiryRequest;
 use symbolon_domain::issue::NewServiceAccount;
-use symbolon_domain::{EmailAddress, Job, Language, Name, ScopeSet};
+use symbolon_domain::{EmailAddress, Job, Language, Name};
 use tokio::runtime::Runtime;
 
 /// As in the product: the database is opened on a multi-thread runtime, requests are served on others.
@@ -47,15 +46,9 @@ impl Instance {
             .await
             .expect("begun");
         let new = NewServiceAccount {
-            name: Name::parse(name).expect("a name"),
-            description: None,
             contact_email: Some(EmailAddress::parse("ops@example.org").expect("an address")),
             contact_language: Language::parse(language).expect("a language"),
-            environment_id: None,
-            scopes: ScopeSet::default(),
-            basic_auth_enabled: false,
-            expiry: ExpiryRequest::default(),
-            creator_email: None,
+            ..NewServiceAccount::named(Name::parse(name).expect("a name"))
         };
         let actor = Actor::operator_cli();
         let call = Call::new(&actor, Origin::default());

@@ -1,9 +1,10 @@
-//! `symbolon openapi`: the document of the API, without the address of a server.
+//! `symbolon openapi`: the document of one door, without the address of a server.
 
 use std::path::Path;
 
-pub fn run(check: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    let document = symbolon_api::openapi().to_pretty_json()?;
+pub fn run(door: &str, check: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let document = symbolon_api::openapi(door).ok_or("there is no such door")?;
+    let document = document.to_pretty_json()?;
     match check {
         None => println!("{document}"),
         Some(path) => {

@@ -36,6 +36,7 @@ impl Jobs {
 pub struct Schedules {
     pub expire_tokens: Duration,
     pub purge: Duration,
+    pub signing_keys: Duration,
 }
 
 impl Schedules {
@@ -43,6 +44,7 @@ impl Schedules {
         Self {
             expire_tokens: reader.duration("schedules.expire_tokens", "100ms", "30d"),
             purge: reader.duration("schedules.purge", "100ms", "30d"),
+            signing_keys: reader.duration("schedules.signing_keys", "100ms", "30d"),
         }
     }
 }

@@ -57,6 +57,7 @@ fn the_defaults_are_those_promised() {
                 lock_timeout: seconds(5),
                 statement_timeout: seconds(30),
             },
+            doors: symbolon_api::Doors::default(),
             redis: Redis {
                 url: None,
                 queue: "symbolon".into(),
@@ -83,6 +84,7 @@ fn the_defaults_are_those_promised() {
             schedules: Schedules {
                 expire_tokens: seconds(60),
                 purge: seconds(3600),
+                signing_keys: seconds(3600),
             },
             cache: Cache {
                 max_age: seconds(10),

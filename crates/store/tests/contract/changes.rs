@@ -336,12 +336,7 @@ async fn changes_in_one_account_see_each_others_parents(db: Db) {
     let other = db.account_with("Other", AccountPatch::default()).await;
     let (it, _) = db.service_account(&account, T).await;
     // Through another account it is not there.
-    let elsewhere = Target::ServiceAccount {
-        account: other.id,
-        id: it.id,
-        credential: None,
-        environment: None,
-    };
+    let elsewhere = Target::service_account(other.id, it.id);
     let seen = change(&db.store, elsewhere, T, |view: &View, _, _| {
         Ok((
             (view.account.is_some(), view.service_account.is_some()),

@@ -33,10 +33,7 @@ pub fn claim(key: &str, body: &str, now: Timestamp) -> Claim {
 }
 
 fn nothing() -> Target {
-    Target::Within {
-        account: symbolon_domain::AccountId(uuid::Uuid::nil()),
-        environment: None,
-    }
+    Target::within(symbolon_domain::AccountId(uuid::Uuid::nil()))
 }
 
 /// Claims, and saves `outcome` unless the claim was had before.

@@ -15,10 +15,7 @@ on_both!(
 );
 
 async fn mark(store: &Store, version: i64) {
-    let target = Target::Within {
-        account: symbolon_domain::AccountId(uuid::Uuid::nil()),
-        environment: None,
-    };
+    let target = Target::within(symbolon_domain::AccountId(uuid::Uuid::nil()));
     let changes = Changes {
         feed: vec![FeedMark {
             kind: FeedKind::Credential,

@@ -8,10 +8,10 @@ use symbolon_domain::account::{self, AccountPatch};
 use symbolon_domain::change::{Asking, Changes, Target, View};
 use symbolon_domain::dice::SeededDice;
 use symbolon_domain::issue::{self, Issued, Mint, NewServiceAccount, NewToken};
-use symbolon_domain::secret::{Digest, Sealed, Sealer};
+use symbolon_domain::secret::{Digest, Minted, Sealed, Sealer};
 use symbolon_domain::{
     Account, AccountId, ActorRef, Authority, Credential, CredentialId, CredentialKind,
-    CredentialStatus, Dice, EmailAddress, Language, Name, Owner, Refusal, ScopeSet, ServiceAccount,
+    CredentialStatus, Dice, EmailAddress, Name, Owner, Refusal, ScopeSet, ServiceAccount,
     Timestamp,
 };
 use symbolon_store::testing::TestDatabase;
@@ -101,6 +101,13 @@ impl Sealer for Unsealed {
             bytes: digest.as_bytes().to_vec(),
         }
     }
+
+    fn seal_secret(&self, _: CredentialId, secret: &Minted, _: &mut dyn Dice) -> Sealed {
+        Sealed {
+            key_version: 1,
+            bytes: secret.reveal().as_bytes().to_vec(),
+        }
+    }
 }
 
 pub struct Db {
@@ -155,6 +162,7 @@ where
         let mut mint = Mint {
             dice: &mut dice,
             sealer: &Unsealed,
+            signer: None,
             link_key_version: 1,
         };
         let (value, changes) = decide(view, &asking, &mut mint)?;
@@ -252,10 +260,7 @@ impl Db {
 
     pub async fn account_with(&self, label: &str, patch: AccountPatch) -> Account {
         let name = name(label);
-        let nowhere = Target::Within {
-            account: AccountId(uuid::Uuid::nil()),
-            environment: None,
-        };
+        let nowhere = Target::within(AccountId(uuid::Uuid::nil()));
         let decide = move |_: &View, asking: &Asking<'_>, mint: &mut Mint<'_>| {
             account::create(asking, name, patch, mint.dice)
         };
@@ -276,16 +281,26 @@ impl Db {
         now: Timestamp,
         new: NewServiceAccount,
     ) -> (ServiceAccount, Issued) {
+        let (it, issued) = self.try_create(of, now, new).await.unwrap();
+        (it, issued.unwrap())
+    }
+
+    pub async fn try_create(
+        &self,
+        of: &Account,
+        now: Timestamp,
+        new: NewServiceAccount,
+    ) -> Result<(ServiceAccount, Option<Issued>)> {
         let target = Target::Within {
             account: of.id,
             environment: new.environment_id,
+            name: new.name_is_exclusive.then(|| new.name.key()),
         };
         change(&self.store, target, now, move |view, asking, mint| {
             let (it, issued, changes) = issue::create_service_account(view, asking, new, mint)?;
             Ok(((it, issued), changes))
         })
         .await
-        .unwrap()
     }
 
     pub async fn issue(&self, it: &ServiceAccount, now: Timestamp, new: NewToken) -> Issued {
@@ -298,10 +313,7 @@ impl Db {
 
     /// Writes credentials as they are, past all decisions.
     pub async fn plant(&self, of: &Account, credentials: Vec<Credential>) {
-        let target = Target::Within {
-            account: of.id,
-            environment: None,
-        };
+        let target = Target::within(of.id);
         let changes = Changes {
             new_credentials: credentials,
             ..Changes::default()
@@ -323,34 +335,25 @@ pub async fn create_environment(
     label: &str,
 ) -> Result<symbolon_domain::Environment> {
     let name = name(label);
-    let target = Target::Within {
-        account,
-        environment: None,
-    };
-    change(store, target, T, move |view, asking, mint| {
-        account::create_environment(view.account()?, asking, name, mint.dice)
-    })
+    change(
+        store,
+        Target::within(account),
+        T,
+        move |view, asking, mint| {
+            account::create_environment(view.account()?, asking, name, mint.dice)
+        },
+    )
     .await
 }
 
 /// A service account as a target.
 pub fn the(it: &ServiceAccount) -> Target {
-    Target::ServiceAccount {
-        account: it.account_id,
-        id: it.id,
-        credential: None,
-        environment: None,
-    }
+    Target::service_account(it.account_id, it.id)
 }
 
 /// A service account with one of its tokens as a target.
 pub fn token_of(it: &ServiceAccount, credential: CredentialId) -> Target {
-    Target::ServiceAccount {
-        account: it.account_id,
-        id: it.id,
-        credential: Some(credential),
-        environment: None,
-    }
+    Target::credential_of(it.account_id, it.id, Some(credential))
 }
 
 pub fn name(text: &str) -> Name {
@@ -362,17 +365,7 @@ pub fn email(text: &str) -> EmailAddress {
 }
 
 pub fn service_account(label: &str) -> NewServiceAccount {
-    NewServiceAccount {
-        name: name(label),
-        description: None,
-        contact_email: None,
-        contact_language: Language::En,
-        environment_id: None,
-        scopes: ScopeSet::default(),
-        basic_auth_enabled: false,
-        expiry: Default::default(),
-        creator_email: None,
-    }
+    NewServiceAccount::named(name(label))
 }
 
 /// A live token that belongs to the account directly.
@@ -391,8 +384,10 @@ pub fn direct_credential(of: &Account, now: Timestamp) -> Credential {
             key_version: 1,
             bytes: vec![1; 72],
         },
+        sealed_secret: None,
         description: None,
         scopes: ScopeSet::default(),
+        inherits_scopes: false,
         is_primary: false,
         family_id: id,
         status: CredentialStatus::Active,
@@ -400,6 +395,7 @@ pub fn direct_credential(of: &Account, now: Timestamp) -> Credential {
         expires_at: None,
         retires_at: None,
         end_recorded_at: None,
+        deleted_at: None,
         created_at: now,
         created_by: ActorRef::Operator,
         updated_at: now,

@@ -226,6 +226,7 @@ async fn tokens_by_owner_and_status(db: Db) {
         service_account: Some(it.id),
         environment: None,
         include_revoked: false,
+        kind: None,
     };
     let ids = async |query, page| -> Vec<_> {
         let found = db.store.list_credentials(query, page).await.unwrap();
@@ -378,6 +379,7 @@ async fn accounts_and_environments(db: Db) {
     let target = Target::Within {
         account: mine.id,
         environment: Some(same_name.id),
+        name: None,
     };
     let seen = change(&db.store, target, T, |view, _, _| {
         Ok((view.environment.is_some(), Default::default()))

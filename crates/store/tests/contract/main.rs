@@ -8,6 +8,7 @@
 mod books;
 mod changes;
 mod claims;
+mod dialects;
 mod feed;
 mod going_away;
 mod harness;

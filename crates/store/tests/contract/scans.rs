@@ -107,6 +107,7 @@ async fn ask(store: &Store, account: AccountId, number: u128) {
                 service_account,
                 environment: None,
                 include_revoked,
+                kind: None,
             };
             let mut page = Page {
                 after: None,
@@ -145,6 +146,7 @@ async fn ask(store: &Store, account: AccountId, number: u128) {
         id: owner,
         credential: None,
         environment: None,
+        description: Some("none has it".into()),
     };
     change(store, target, now, |view, _, _| {
         Ok((view.service_account()?.id, Default::default()))

@@ -32,6 +32,7 @@ fn facts(found: FoundCredential) -> Facts {
             digest: Digest::of(""),
             status: it.status,
             scopes: it.scopes,
+            inherits_scopes: it.inherits_scopes,
             not_before: it.not_before,
             retires_at: it.retires_at,
             created_at: it.created_at,

@@ -34,6 +34,7 @@ field-not-a-time = أدخل وقتًا مع فارق التوقيت، مثل 203
 field-not-in-future = يجب أن يكون الوقت في المستقبل.
 field-not-a-span = أدخل مدة، مثل 30s أو 15m أو 24h أو 90d أو P90D.
 field-not-an-id = هذا ليس معرّفًا.
+field-unexpected-ref-type = هذا معرّف شيء من نوع آخر.
 field-not-a-scope = هذا ليس نطاقًا. يبدو النطاق هكذا: invoices:read أو invoices:*.
 field-not-a-prefix = هذه ليست بادئة: من حرفين إلى خمسة عشر من الحروف اللاتينية الصغيرة والأرقام، تبدأ بحرف، ثم «_» أو «:».
 field-not-allowed = هذه ليست من القيم المسموحة: { $allowed }.

@@ -22,6 +22,7 @@ field-not-a-time = Give a time with its offset, such as 2030-01-31T12:00:00Z.
 field-not-in-future = The time must be in the future.
 field-not-a-span = Give a length of time, such as 30s, 15m, 24h, 90d or P90D.
 field-not-an-id = This is not an id.
+field-unexpected-ref-type = This id names something of another type.
 field-not-a-scope = This is not a scope. A scope looks like invoices:read or invoices:*.
 field-not-a-prefix = This is not a prefix: two to fifteen lower-case letters and digits, a letter first, then “_” or “:”.
 field-not-allowed = This is not one of the allowed values: { $allowed }.

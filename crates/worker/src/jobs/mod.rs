@@ -3,4 +3,5 @@
 pub(crate) mod confirm_email;
 pub(crate) mod confirmation_reminder;
 pub(crate) mod expire_tokens;
+pub(crate) mod maintain_signing_keys;
 pub(crate) mod purge;

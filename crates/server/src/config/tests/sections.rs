@@ -18,6 +18,23 @@ fn cleartext_beyond_loopback_needs_a_proxy() {
 }
 
 #[test]
+fn doors_are_shut_one_by_one() {
+    let shut = [
+        ("SYMBOLON__DOORS__UNLEASH", "false"),
+        ("SYMBOLON__DOORS__NEOWIT", "false"),
+    ];
+    let doors = from_environment(&shut).unwrap().settings.doors;
+    let left = symbolon_api::Doors {
+        unleash: false,
+        prefactor: true,
+        neowit: false,
+    };
+    assert_eq!(doors, left);
+    let found = mistakes(from_environment(&[("SYMBOLON__DOORS__PREFACTOR", "no")]));
+    assert!(found[0].contains("doors.prefactor"), "{found:?}");
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused() {
     for contradiction in [
         [

@@ -1,0 +1,14 @@
+DROP TABLE revoked_access_tokens;
+DROP TABLE used_assertions;
+DROP TABLE signing_keys;
+DROP TABLE numbers;
+DROP INDEX credentials_of_account;
+ALTER TABLE credentials DROP COLUMN deleted_at;
+ALTER TABLE credentials DROP COLUMN sealed_secret;
+ALTER TABLE credentials DROP COLUMN inherits_scopes;
+DROP INDEX service_accounts_name;
+DROP INDEX service_accounts_exclusive_name;
+DROP INDEX service_accounts_username;
+ALTER TABLE service_accounts DROP COLUMN username_key;
+ALTER TABLE service_accounts DROP COLUMN username;
+ALTER TABLE service_accounts DROP COLUMN name_is_exclusive;
