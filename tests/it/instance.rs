@@ -2,10 +2,11 @@
 //! and the processes that serve it. Each process keeps a log of its own.
 
 use std::process::Output;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use symbolon_tests::documents::Documents;
 use symbolon_tests::eventually;
 use symbolon_tests::http::{Answer, Client};
 use symbolon_tests::mail::Mail;
@@ -42,6 +43,8 @@ pub struct Instance {
 pub struct Node {
     pub process: Symbolon,
     pub base: String,
+    /// What it promises; a worker has no doors.
+    documents: Option<Arc<Documents>>,
 }
 
 impl Instance {
@@ -187,7 +190,13 @@ impl Instance {
             address_of(&mut process)
         };
         process.wait_ready(&base);
-        Node { process, base }
+        let documents = || Arc::new(Documents::of(&Client::new(&base)));
+        let documents = (role != "worker").then(documents);
+        Node {
+            process,
+            base,
+            documents,
+        }
     }
 
     pub fn serve(&self) -> Node {
@@ -273,9 +282,13 @@ impl Api {
 }
 
 impl Node {
-    /// A client without credentials.
+    /// A client without credentials, which holds the node to its documents.
     pub fn client(&self) -> Client {
-        Client::new(&self.base)
+        let client = Client::new(&self.base);
+        match &self.documents {
+            Some(documents) => client.held_to(documents),
+            None => client,
+        }
     }
 }
 

@@ -2,12 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod concurrency;
+mod contracts;
+mod dialects;
 mod distributed;
 mod docs;
+mod doors;
+mod envelopes;
 mod harness;
 mod instance;
 mod layering;
 mod life;
+mod oauth;
 mod outage;
 mod secrets;
 mod start;

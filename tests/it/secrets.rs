@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use symbolon_tests::eventually;
 use symbolon_tests::smtp::SmtpSink;
 
+use crate::dialects::{Key, PREFACTOR, TOKEN_ENDPOINT, UNLEASH, exchange, text};
 use crate::instance::{Api, Instance, Node, SOON, complaint, link, press, token};
 
 const CANARY: &str = "canary/that+was planted=4711";
@@ -35,6 +36,15 @@ impl Secrets {
         self.add(what, token);
         let (_, half) = token.rsplit_once('_').expect("public id _ secret");
         self.add(&format!("{what} (secret half)"), half);
+    }
+
+    /// A JWT, and what proves it: header and claims alone are no secrets.
+    fn add_jwt(&mut self, what: &str, jwt: &str) {
+        self.add(what, jwt);
+        let (_, signature) = jwt.rsplit_once('.').expect("three parts");
+        self.add(&format!("{what} (signature)"), signature);
+        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64");
+        self.add(&format!("{what} (signature's bytes)"), signature);
     }
 
     /// What of these is in `text`, in any of the ways in which it might have been written.
@@ -214,7 +224,98 @@ fn use_all(
         "a validation error".into(),
         about_values.concat().into_bytes(),
     ));
+    use_dialects(instance, node, api, secrets, &mut places);
     places
+}
+
+/// The compatibility doors, keys, assertions and access tokens.
+fn use_dialects(
+    instance: &Instance,
+    node: &Node,
+    api: &Api,
+    secrets: &mut Secrets,
+    places: &mut Places,
+) {
+    let keeper = json!({"name": "administrator", "scopes": ["symbolon:admin"]});
+    let keeper = api.try_create(keeper, &[]).expect(201).json();
+    secrets.add_token("an administrator's token", &token(&keeper));
+    let open = api.open.header("User-Agent", CANARY);
+    let api = Api {
+        client: open.bearer(&token(&keeper)),
+        ..api.clone()
+    };
+
+    let unleash = api.at_unleash("builder", 1);
+    let pat = text(&api.unleash_token(&unleash, CANARY), "secret");
+    secrets.add_token("an Unleash token", &pat);
+    let raw = open.header("Authorization", &pat);
+    raw.get(UNLEASH, &[]).expect(200);
+    let jwt = token(&api.at_prefactor());
+    secrets.add_jwt("a Prefactor token", &jwt);
+    open.bearer(&jwt).get("/api/v1/ping", &[]).expect(200);
+    let neowit = api.at_neowit("gate", true);
+    let key = api.neowit_key(&neowit);
+    secrets.add_token("a Neowit key", &key.secret);
+    secrets.add("a Neowit key, as sent", key.basic().replace("Basic ", ""));
+    let native = api.client.post(&api.of(&neowit, "/keys"), None, &[]);
+    let native = native.expect(201).json();
+    secrets.add_token("a native key", &text(&native, "secret"));
+
+    // The ways in which a key proves itself, each rightly and wrongly.
+    let whoami = "/v1/public/whoami";
+    let basic = open.header("Authorization", &key.basic());
+    basic.get(whoami, &[]).expect(200);
+    let audience = match instance.is_sqlite() {
+        true => format!("{}{TOKEN_ENDPOINT}", node.base),
+        false => format!("http://symbolon.test{TOKEN_ENDPOINT}"),
+    };
+    let assertion = key.assertion(&audience, Some("once-and-never-again"));
+    secrets.add_jwt("an assertion", &assertion);
+    let granted = exchange(&open, &assertion).expect(200).json();
+    let access = text(&granted, "access_token");
+    secrets.add_jwt("an access token", &access);
+    open.bearer(&access).get(whoami, &[]).expect(200);
+    let refused = |what: &str, answer: symbolon_tests::http::Answer, places: &mut Places| {
+        assert!(
+            (400..500).contains(&answer.status),
+            "{what}: {}",
+            answer.status
+        );
+        places.push((format!("the body of a refusal ({what})"), answer.body));
+    };
+    refused("a replayed assertion", exchange(&open, &assertion), places);
+    let astray = key.assertion("https://elsewhere.test/", None);
+    secrets.add_jwt("an assertion for another place", &astray);
+    refused(
+        "an assertion for another place",
+        exchange(&open, &astray),
+        places,
+    );
+    let bent = format!("{assertion}A");
+    refused("a bent assertion", exchange(&open, &bent), places);
+    let wrong = Key {
+        secret: format!("{}x", key.secret),
+        ..key.clone()
+    };
+    let wrong = open.header("Authorization", &wrong.basic());
+    refused("a wrong Basic secret", wrong.get(whoami, &[]), places);
+    for (what, bearer) in [("key", &key.secret), ("assertion", &assertion)] {
+        let answer = open.bearer(bearer).get(whoami, &[]);
+        refused(&format!("{what} as bearer"), answer, places);
+    }
+    let path = format!("{PREFACTOR}/{access}");
+    refused("a path", api.client.get(&path, &[]), places);
+    open.bearer(&access)
+        .post("/v1/public/self/revoke", None, &[])
+        .expect(200);
+    refused(
+        "a revoked access token",
+        open.bearer(&access).get(whoami, &[]),
+        places,
+    );
+    let path = api.of(&neowit, "");
+    api.client.delete(&path, None, &[]).expect(204);
+    refused("the key of a revoked one", basic.get(whoami, &[]), places);
 }
 
 fn report(secrets: &Secrets, places: &Places) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use symbolon_tests::documents::Documents;
 use symbolon_tests::eventually;
 use symbolon_tests::http::Client;
 use symbolon_tests::postgres::create_database;
@@ -60,9 +61,11 @@ fn a_first_start_makes_an_instance_and_bootstrap_claims_it() {
     assert!(!process.log_text().contains(&automatic));
     // What it says to paste: the same request works.
     says(&text, &["curl -sS", "symbolon bootstrap --account"]);
+    let open = Client::new(&url);
+    let open = open.held_to(&Documents::of(&open).into());
     let api = |token: &str| Api {
-        client: Client::new(&url).bearer(token),
-        open: Client::new(&url),
+        client: open.bearer(token),
+        open: open.clone(),
         account: format!("/v1/public/accounts/{account}"),
     };
     assert_eq!(api(&automatic).whoami(&automatic), 200);

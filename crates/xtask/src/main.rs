@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use packages::Programs;
+use packages::{Authlib, Programs};
 use servers::{Durability, Servers};
 
 const HELP: &str = "\
@@ -66,10 +66,15 @@ fn test(args: &[String]) -> Result<bool, String> {
     let servers = Servers::start(&programs, Durability::None)?;
     let mut exports = servers.exports();
     exports.extend(binaries(&target.join("debug")));
+    let authlib = Authlib::find_or_install();
+    exports.extend(authlib.exports());
     let tally = suite::run(filter.as_deref(), &exports, servers.dir())?;
     drop(servers);
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    Ok(tally.report(&programs.missing(), strict))
+    let mut missing = programs.missing();
+    let all_servers = missing.is_empty();
+    missing.extend(authlib.missing());
+    Ok(tally.report(&missing, all_servers, strict))
 }
 
 fn bench(args: &[String]) -> Result<bool, String> {
@@ -101,13 +106,15 @@ fn keep_servers(args: &[String]) -> Result<bool, String> {
     let servers = Servers::start(&programs, Durability::None)?;
     let mut exports = servers.exports();
     exports.extend(binaries(&target_dir()?.join("debug")));
+    let authlib = Authlib::find_or_install();
+    exports.extend(authlib.exports());
     let text: String = exports
         .iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
     print!("{text}");
-    for (program, command) in programs.missing() {
-        eprintln!("not started: {program} (install it with: {command})");
+    for (program, command) in programs.missing().into_iter().chain(authlib.missing()) {
+        eprintln!("not there: {program} (install it with: {command})");
     }
     if let Some(file) = file {
         // Written aside first: whoever waits for the file must never read half of it.

@@ -1,12 +1,13 @@
-//! The programs of other projects that the suite needs: finding them, and installing them where
-//! that is allowed (root on a system with apt).
+//! The programs and libraries of other projects that the suite needs: finding them, and installing
+//! them where that is allowed (root on a system with apt).
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Everything of PostgreSQL that the tests call; a directory counts only with all of them.
 const POSTGRES: [&str; 5] = ["initdb", "postgres", "pg_ctl", "psql", "pg_dump"];
-const INSTALL: &str = "apt-get install -y --no-install-recommends postgresql redis-server";
+const SERVERS: &str = "postgresql redis-server";
+const AUTHLIB: &str = "python3-authlib python3-requests";
 
 pub struct Programs {
     /// The directory that holds all of [`POSTGRES`].
@@ -16,9 +17,7 @@ pub struct Programs {
 
 impl Programs {
     pub fn find() -> Self {
-        let path: Vec<PathBuf> = std::env::var_os("PATH")
-            .map(|path| std::env::split_paths(&path).collect())
-            .unwrap_or_default();
+        let path = path();
         Self {
             postgres: postgres_dirs(&path)
                 .into_iter()
@@ -33,13 +32,8 @@ impl Programs {
     /// What is missing is installed if we may; otherwise [`Programs::missing`] says how to.
     pub fn find_or_install() -> Self {
         let found = Self::find();
-        if found.missing().is_empty() || !is_root() || !has_apt() {
+        if found.missing().is_empty() || !install(SERVERS) {
             return found;
-        }
-        eprintln!("xtask: installing PostgreSQL and Redis ({INSTALL})");
-        let update = apt("apt-get update");
-        if !update || !apt(INSTALL) {
-            eprintln!("xtask: the installation failed");
         }
         Self::find()
     }
@@ -55,6 +49,71 @@ impl Programs {
         }
         missing
     }
+}
+
+/// A Python that has Authlib, an OAuth client that is not ours, and the HTTP client that it drives.
+pub struct Authlib {
+    pub python: Option<PathBuf>,
+}
+
+impl Authlib {
+    /// The distribution installs for its own Python, which need not be the first on the PATH.
+    pub fn find() -> Self {
+        let dirs = path().into_iter().chain(["/usr/bin".into()]);
+        let mut pythons = dirs.map(|dir| dir.join("python3"));
+        Self {
+            python: pythons.find(|python| imports_authlib(python)),
+        }
+    }
+
+    pub fn find_or_install() -> Self {
+        let found = Self::find();
+        if found.python.is_some() || !install(AUTHLIB) {
+            return found;
+        }
+        Self::find()
+    }
+
+    /// The environment that tells the tests which Python to run.
+    pub fn exports(&self) -> Option<(String, String)> {
+        let python = self.python.as_ref()?.display().to_string();
+        Some(("SYMBOLON_TEST_PYTHON".to_owned(), python))
+    }
+
+    pub fn missing(&self) -> Option<(&'static str, &'static str)> {
+        let command = "sudo apt-get install -y python3-authlib python3-requests";
+        self.python.is_none().then_some(("Authlib", command))
+    }
+}
+
+fn imports_authlib(python: &Path) -> bool {
+    python.is_file()
+        && Command::new(python)
+            .args(["-c", "import authlib, requests"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+}
+
+fn path() -> Vec<PathBuf> {
+    std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default()
+}
+
+/// Whether it was tried: packages by name, separated by spaces.
+fn install(packages: &str) -> bool {
+    if !is_root() || !has_apt() {
+        return false;
+    }
+    let install = format!("apt-get install -y --no-install-recommends {packages}");
+    eprintln!("xtask: installing what the tests need ({install})");
+    if !apt("apt-get update") || !apt(&install) {
+        eprintln!("xtask: the installation failed");
+    }
+    true
 }
 
 /// Distributions keep the server's programs off the PATH, and put wrappers for the clients on it:
@@ -90,7 +149,7 @@ fn apt(command: &str) -> bool {
             .args(words)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("RUNLEVEL", "1")
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .status()
             .is_ok_and(|status| status.success())
     })

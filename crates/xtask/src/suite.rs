@@ -132,9 +132,8 @@ impl Tally {
 
     /// Prints the summary, its last line the count; true if the run may be called good. `strict`
     /// (in CI): what did not run is a failure.
-    pub fn report(mut self, missing: &[(&str, &str)], strict: bool) -> bool {
-        self.failed
-            .extend(self.contract_difference(missing.is_empty()));
+    pub fn report(mut self, missing: &[(&str, &str)], all_servers: bool, strict: bool) -> bool {
+        self.failed.extend(self.contract_difference(all_servers));
         println!();
         for (program, command) in missing {
             println!("{program} is not installed; install it with: {command}");
