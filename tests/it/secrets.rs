@@ -307,7 +307,7 @@ fn use_dialects(
     refused("a path", api.client.get(&path, &[]), places);
     open.bearer(&access)
         .post("/v1/public/self/revoke", None, &[])
-        .expect(200);
+        .expect(204);
     refused(
         "a revoked access token",
         open.bearer(&access).get(whoami, &[]),

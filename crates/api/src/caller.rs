@@ -80,6 +80,10 @@ impl<P: Demand> Allowed<P> {
         let key = idempotency::key(&request);
         let sent = key.as_ref().ok().and_then(Option::as_deref);
         let actor = app.authenticate(&presented, origin(&request), sent).await?;
+        // Nothing but the POST that replaced it may be repeated.
+        if actor.is_replay_only() && *request.method() != Method::POST {
+            return Err(Code::Unauthenticated.into());
+        }
         // Browsers add Basic credentials to any page's request by themselves.
         if matches!(presented, Credentials::Basic { .. })
             && !matches!(*request.method(), Method::GET | Method::HEAD)

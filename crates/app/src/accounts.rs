@@ -55,7 +55,10 @@ impl App {
             ),
             None => None,
         };
-        let credential = credential.seen_under(service_account.as_ref());
+        let mut credential = credential.seen_under(service_account.as_ref());
+        if let Some(token) = actor.access_token() {
+            credential.expires_at = Some(token.expires_at);
+        }
         let environment_id = credential
             .owner
             .environment()

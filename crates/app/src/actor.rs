@@ -135,11 +135,17 @@ impl Actor {
     }
 
     /// The access token that stands for the credential here.
+    /// Whether an access token speaks, and not its key.
+    pub fn is_access_token(&self) -> bool {
+        self.0.access_token.is_some()
+    }
+
     pub(crate) fn access_token(&self) -> Option<RevokedAccessToken> {
         self.0.access_token
     }
 
-    pub(crate) fn is_replay_only(&self) -> bool {
+    /// Whether it may do nothing but repeat the request that replaced its credential.
+    pub fn is_replay_only(&self) -> bool {
         self.0.replay_only
     }
 

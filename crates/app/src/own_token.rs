@@ -25,7 +25,8 @@ impl App {
         self.rotate(call, account, target, id, rotation).await
     }
 
-    /// Any live credential may end itself; an access token ends itself, and leaves its key as it is.
+    /// Any live credential may end itself; an access token ends itself, and leaves its key as it is. That
+    /// takes no `Idempotency-Key`: all tokens of a key share its claims, and each has an end of its own.
     pub async fn revoke_self(
         &self,
         call: &Call<'_>,
@@ -35,7 +36,11 @@ impl App {
         let Some(token) = call.actor.access_token() else {
             return self.revoke(call, account, target, id, because).await;
         };
-        self.change_token(call, account, target, move |view, tools| {
+        let call = Call {
+            idempotency: None,
+            ..call.clone()
+        };
+        self.change_token(&call, account, target, move |view, tools| {
             retire::revoke_access_token(view, &tools.asking, id, token, tools.mint.dice)
         })
         .await

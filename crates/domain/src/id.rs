@@ -18,6 +18,11 @@ pub fn uuid_v7(now: Timestamp, dice: &mut dyn Dice) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID")]
+pub struct NotAnId;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
@@ -38,10 +43,14 @@ macro_rules! ids {
         }
 
         impl std::str::FromStr for $name {
-            type Err = uuid::Error;
-            /// Accepts the hyphenated and the plain form, as URL paths may carry either.
+            type Err = NotAnId;
+            /// Accepts the hyphenated and the plain form, as URL paths may carry either; none in braces, and
+            /// no URN.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::try_parse(text).map(Self)
+                match text.len() {
+                    32 | 36 => Uuid::try_parse(text).map(Self).map_err(|_| NotAnId),
+                    _ => Err(NotAnId),
+                }
             }
         }
     )*};
@@ -76,6 +85,21 @@ ids! {
 mod tests {
     use super::*;
     use crate::dice::SeededDice;
+
+    #[test]
+    fn only_two_forms_are_read() {
+        let text = "01a2028f-1275-7368-966b-a987ce02a6cd";
+        assert_eq!(text.parse::<AccountId>().unwrap().to_string(), text);
+        assert!(text.replace('-', "").parse::<AccountId>().is_ok());
+        for bad in [
+            format!("{{{text}}}"),
+            format!("urn:uuid:{text}"),
+            text[1..].to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(bad.parse::<AccountId>(), Err(NotAnId), "{bad}");
+        }
+    }
 
     #[test]
     fn ids_are_version_7_and_sort_by_time() {

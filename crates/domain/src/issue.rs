@@ -504,6 +504,12 @@ pub fn update_service_account(
         ($($field:ident),*) => {$( if let Some(value) = patch.$field && it.$field != value { it.$field = value; fields.push(stringify!($field)); } )*};
     }
     set!(name, description, contact_language, basic_auth_enabled);
+    if it.basic_auth_enabled && !old.basic_auth_enabled {
+        // Another way in for whoever holds its keys; switching it off only takes away.
+        asking
+            .authority
+            .may_mint(&old.scopes, Reach::of(account.id, old.environment_id))?;
+    }
     if let Some(environment) = patch.environment_id
         && environment != it.environment_id
     {

@@ -1,6 +1,6 @@
 //! What any live credential may do with itself.
 
-use super::answer::{Answer, Reply};
+use super::answer::{Answer, Reply, no_content};
 use super::requests;
 use super::service_accounts::because;
 use super::tokens::{repeatable, reveal, rotation};
@@ -38,11 +38,14 @@ pub async fn rotate_self(mut caller: Allowed<Anyone>) -> Answer {
     reveal(Reply::ok(), &made)
 }
 
-/// Revokes the presented token.
+/// Revokes the presented token. An access token ends by itself alone; its key goes on.
 #[utoipa::path(
     tag = "own token",
     request_body = Option<requests::Because>,
-    responses((status = 200, body = Token)),
+    responses(
+        (status = 200, body = Token),
+        (status = 204, description = "The access token is revoked."),
+    ),
     security(("bearer" = [])),
 )]
 #[post("/public/self/revoke")]
@@ -51,5 +54,8 @@ pub async fn revoke_self(mut caller: Allowed<Anyone>) -> Answer {
     let because = because(body.optional()?)?;
     let call = caller.once("revoke_self", &body);
     let done = caller.app.revoke_self(&call, because).await?;
+    if caller.actor.is_access_token() {
+        return no_content();
+    }
     repeatable(&done)
 }

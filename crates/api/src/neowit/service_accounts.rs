@@ -122,8 +122,17 @@ pub(super) async fn create(mut caller: Allowed<ServiceAccountsWrite>) -> Answer 
     if made.replayed {
         answer.insert_header((REPLAYED, "true"));
     }
-    // It is shown as it was made, in a repeat too: its keys have answers of their own.
-    Ok(answer.json(convert::service_account(&made.record.it, &[])))
+    // A repeat shows it as it is by now, with the keys that it got meanwhile.
+    let sees_keys = caller.actor.authority().allows(Permission::TokensRead);
+    let keys = match made.replayed && sees_keys {
+        true => keys_of(&caller, account, std::slice::from_ref(&made.record)).await?,
+        false => HashMap::new(),
+    };
+    let keys = keys.get(&made.record.it.id).map(Vec::as_slice);
+    Ok(answer.json(convert::service_account(
+        &made.record.it,
+        keys.unwrap_or_default(),
+    )))
 }
 
 async fn update(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {

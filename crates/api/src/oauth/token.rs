@@ -61,6 +61,8 @@ async fn exchange(
     let assertion = form.one("assertion", "assertion was sent twice.")?;
     let assertion = assertion.ok_or(Fault::InvalidRequest("assertion is missing."))?;
     let scope = form.one("scope", "scope was sent twice.")?;
+    // Blanks name no scope: as if it had been left out.
+    let scope = scope.filter(|it| !it.trim().is_empty());
     let client = Client::of(request, &form)?;
     let scopes = scope.map(ScopeSet::parse).transpose();
     let scopes = scopes.map_err(|_| Fault::InvalidScope)?;

@@ -36,27 +36,22 @@ pub fn service_account(
     }
 }
 
-/// One that was made at another door has none: it is called as Unleash's console would suggest, with its
-/// number, since names may be shared.
+/// One that was made at another door has none: it is called by its number, which no other has. Nobody is
+/// given such a username ([`is_reserved`]).
 fn username(it: &domain::ServiceAccount, number: i64) -> String {
     match &it.username {
         Some(username) => username.as_str().to_owned(),
-        None => ["service", &slug(it.name.as_str()), &number.to_string()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("-"),
+        None => format!("{RESERVED}{number}"),
     }
 }
 
-/// The letters and digits of a name, in lower case, with a hyphen for what stands between.
-fn slug(name: &str) -> String {
-    let words: Vec<String> = name
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    words.join("-")
+const RESERVED: &str = "service-account-";
+
+/// Whether a username is one of those that service accounts of other doors are shown with.
+pub fn is_reserved(username: &str) -> bool {
+    let lower = username.to_lowercase();
+    let number = lower.strip_prefix(RESERVED);
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|c| c.is_ascii_digit()))
 }
 
 /// By their numbers, which is the order in which they were made.
@@ -161,16 +156,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_keep_letters_of_every_script() {
-        for (name, wanted) in [
-            ("Billing", "billing"),
-            ("  CI / CD (EU)", "ci-cd-eu"),
-            ("فوترة الشهر", "فوترة-الشهر"),
-            ("STRASSE É", "strasse-é"),
-            ("👩\u{200d}💻", ""),
-            ("--", ""),
+    fn usernames_of_other_doors_are_reserved() {
+        for reserved in ["service-account-7", "Service-Account-07"] {
+            assert!(is_reserved(reserved), "{reserved}");
+        }
+        for free in [
+            "service-account-",
+            "service-account-x",
+            "service-7",
+            "a service-account-7",
         ] {
-            assert_eq!(slug(name), wanted, "{name}");
+            assert!(!is_reserved(free), "{free}");
         }
     }
 

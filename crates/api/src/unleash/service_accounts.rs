@@ -67,6 +67,10 @@ pub async fn create(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {
     let mut fields = body.required()?;
     let new = new_service_account(&mut fields);
     let mut new = fields.finish_leniently(new)?;
+    let is_reserved = |it: &Username| convert::is_reserved(it.as_str());
+    if new.username.as_ref().is_some_and(is_reserved) {
+        return Err(Code::UsernameTaken.into());
+    }
     new.environment_id = caller.actor.authority().reach.environment();
     let account = caller.own_account()?;
     let call = caller.once("create_service_account", &body);

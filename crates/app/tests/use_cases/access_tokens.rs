@@ -15,6 +15,7 @@ use symbolon_domain::signing::SigningKeyStatus;
 use symbolon_domain::{AccountStatus, Code, Permission, SigningKeyId};
 
 on_both!(
+    each_access_token_ends_by_itself,
     it_ends_at_its_instant,
     it_ends_with_what_it_came_from,
     it_may_do_what_is_left_of_its_scopes,
@@ -384,4 +385,22 @@ async fn each_kind_is_refused_in_the_others_places(world: World) {
         let refused = world.basic_actor(key_id, secret).await;
         assert_eq!(code(refused), expected, "{key_id}");
     }
+}
+
+/// Whatever `Idempotency-Key` they come with: all of them speak for one key.
+async fn each_access_token_ends_by_itself(world: World) {
+    let app = world.app();
+    let key = billing(&world, "a").await;
+    let tokens = [exchange(&world, &key).await, exchange(&world, &key).await];
+    for token in &tokens {
+        let actor = world.actor(token).await.unwrap();
+        let seen = app.whoami(&actor).await.unwrap();
+        let end = app.now().plus(60 * MINUTE);
+        assert_eq!(seen.credential.expires_at, Some(end));
+        let by = keyed(&actor, "revoke_self", "shutdown", "body");
+        let done = app.revoke_self(&by, Because::default()).await.unwrap();
+        assert!(!done.replayed && !world.is_live(token).await);
+    }
+    let third = exchange(&world, &key).await;
+    assert!(world.is_live(&third).await);
 }

@@ -10,6 +10,7 @@ use symbolon_domain::{Code, EnvironmentId};
 const WRITER: &str = "symbolon:service-accounts:write symbolon:tokens:write";
 
 on_both!(
+    switching_basic_on_takes_what_the_keys_open,
     scopes_do_not_escalate,
     reach_does_not_escalate,
     what_is_stronger_is_neither_rotated_nor_activated,
@@ -432,4 +433,31 @@ async fn a_limited_token_does_not_lengthen_its_own_life(world: World) {
     assert_eq!(code(rotate(HOUR + TICK).await), Code::ValidationFailed);
     let rotated = rotate(HOUR).await.unwrap();
     assert_eq!(rotated.record.it.expires_at, Some(app.now().plus(HOUR)));
+}
+
+async fn switching_basic_on_takes_what_the_keys_open(world: World) {
+    let app = world.app();
+    let strong = world
+        .make(service_account("strong", "symbolon:admin"))
+        .await;
+    let plain = world.make(service_account("plain", "invoices:read")).await;
+    let (weak, _, _) = world.holder_of("symbolon:service-accounts:write").await;
+    let switch = async |by: &symbolon_app::Actor, id, enabled| {
+        let patch = symbolon_domain::issue::ServiceAccountPatch {
+            basic_auth_enabled: Some(enabled),
+            ..Default::default()
+        };
+        app.update_service_account(&call(by), world.account, id, patch, None)
+            .await
+    };
+    assert_eq!(
+        code(switch(&weak, strong.id, true).await),
+        Code::MintExceedsAuthority
+    );
+    assert!(switch(&weak, plain.id, true).await.is_ok());
+    let admin = world.admin().await;
+    assert!(switch(&admin, strong.id, true).await.is_ok());
+    // Taking away is everybody's who may write.
+    let off = switch(&weak, strong.id, false).await.unwrap();
+    assert!(!off.it.basic_auth_enabled);
 }

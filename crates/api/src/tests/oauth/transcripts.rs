@@ -97,7 +97,7 @@ async fn what_an_access_token_says(instance: Instance) {
         (StatusCode::OK, StatusCode::OK)
     );
     let end = Ask::post(&service, "/v1/public/self/revoke").by(&token);
-    assert_eq!(end.got().await.status, 200);
+    assert_eq!(end.got().await.status, 204);
     assert_eq!(status(&token).await, StatusCode::UNAUTHORIZED);
     assert_eq!(status(&other).await, StatusCode::OK);
     let rotate = Ask::post(&service, "/v1/public/self/rotate").by(&other);
