@@ -195,7 +195,7 @@ impl App {
     ) -> Result<Replayed<AccountToken>> {
         self.act_on_token(call, account, id, move |view, tools| {
             demand(view, id, |it| it.revoke)?;
-            retire::end_token(view, &tools.asking, id, Because::default(), tools.mint.dice)
+            retire::revoke_token(view, &tools.asking, id, Because::default(), tools.mint.dice)
         })
         .await
     }

@@ -1,23 +1,27 @@
-//! Decisions that make credentials: a service account with its first token, further tokens, rotations.
+//! Decisions that make credentials: a service account with its first token, further tokens and keys;
+//! rotations and changes of the service account in rooms of their own.
+
+mod amend;
+mod rotation;
+
+pub use amend::{ServiceAccountPatch, update_service_account};
+pub use rotation::{Rotation, rotate};
 
 use crate::account::{Account, AccountStatus, ExpiryRequest};
-use crate::authority::{ActorRef, Reach};
+use crate::authority::Reach;
 use crate::change::{Asking, Changes, View};
 use crate::confirmation;
-use crate::contact;
-use crate::credential::{Credential, CredentialKind, CredentialStatus, Owner, RevokeReason};
+use crate::credential::{Credential, CredentialKind, CredentialStatus, Owner};
 use crate::dice::Dice;
 use crate::event::{Event, EventKind};
 use crate::id::{CredentialId, EnvironmentId, ServiceAccountId};
 use crate::label::{EmailAddress, Language, Name, Username};
-use crate::limits;
 use crate::refusal::{Code, FieldCode, FieldError, Refusal};
-use crate::scope::{Permission, ScopeSet};
+use crate::scope::ScopeSet;
 use crate::secret::{ApiTokenClaims, Minted, Sealer, TokenSigner};
 use crate::service_account::{ContactState, ServiceAccount, ServiceAccountStatus};
-use crate::time::{Timestamp, format_span};
+use crate::time::Timestamp;
 use crate::token_text::{TokenPrefix, TokenSeed};
-use std::time::Duration;
 
 /// What a minting decision needs beside the view: the dice and the seal.
 pub struct Mint<'a> {
@@ -112,26 +116,6 @@ impl Default for NewToken {
             prefix: None,
         }
     }
-}
-
-/// A rotation as asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Rotation {
-    /// How long the old token goes on; zero ends it at once.
-    pub grace: Duration,
-    pub expiry: ExpiryRequest,
-}
-
-/// What may be changed about a service account; `None` leaves as it is.
-#[derive(Debug, Clone, Default)]
-pub struct ServiceAccountPatch {
-    pub name: Option<Name>,
-    pub description: Option<Option<String>>,
-    pub contact_email: Option<Option<EmailAddress>>,
-    pub contact_language: Option<Language>,
-    pub environment_id: Option<Option<EnvironmentId>>,
-    pub scopes: Option<ScopeSet>,
-    pub basic_auth_enabled: Option<bool>,
 }
 
 /// A minted secret with the credential it proves. Shown once.
@@ -363,226 +347,6 @@ fn issued_by(
     changes
 }
 
-/// Replaces a credential: atomically a successor, and the old one dead at once or retiring until its
-/// grace ends. `None` rotates the service account's primary; where it has none in force, it gets a new one.
-pub fn rotate(
-    view: &View,
-    asking: &Asking<'_>,
-    id: Option<CredentialId>,
-    rotation: Rotation,
-    mint: &mut Mint<'_>,
-) -> Result<(Option<ServiceAccount>, Issued, Changes), Refusal> {
-    let (account, now) = (view.account()?, asking.now);
-    ensure_account_active(account)?;
-    if let Some(it) = &view.service_account {
-        it.ensure_active()?;
-    }
-    let old = match id {
-        Some(id) => view.credential(id)?,
-        None => match view.primary() {
-            Some(primary) if !primary.is_revoked() => primary,
-            _ => return new_primary(view, asking, rotation.expiry, mint),
-        },
-    };
-    old.ensure_active()?;
-    if old.retires_at.is_some() {
-        return Err(Code::RotationInProgress.into());
-    }
-    // What the service account has lost meanwhile is not minted again.
-    let scopes = view.granted(old);
-    asking
-        .authority
-        .may_mint(&scopes, view.reach_of(old.owner)?)?;
-    if rotation.grace > limits::GRACE_MAX {
-        return Err(Refusal::field(
-            "/grace",
-            FieldCode::BeyondLimit {
-                max: format_span(limits::GRACE_MAX),
-            },
-        ));
-    }
-    let retiring: Vec<&Credential> = view
-        .credentials
-        .iter()
-        .filter(|other| {
-            other.family_id == old.family_id && other.id != old.id && other.is_retiring(now)
-        })
-        .collect();
-    if !retiring.is_empty() && !rotation.grace.is_zero() {
-        return Err(Code::RotationInProgress.into());
-    }
-    // A credential by itself gets its old lifetime again, and no more: whoever limited it meant it.
-    let own = matches!(asking.by, ActorRef::Credential { id, .. } if id == old.id);
-    if let (ExpiryRequest::At(end), Some(life)) = (rotation.expiry, old.lifetime())
-        && own
-        && !asking.authority.allows(Permission::TokensWrite)
-        && end > now.plus(life)
-    {
-        let max = format_span(life);
-        return Err(Refusal::field(
-            "/expires_at",
-            FieldCode::BeyondLimit { max },
-        ));
-    }
-    let request = match (rotation.expiry, old.lifetime()) {
-        (ExpiryRequest::Default, Some(life)) => ExpiryRequest::At(now.plus(life)),
-        (request, _) => request,
-    };
-    // What is not valid yet becomes so no earlier by being rotated.
-    let not_before = old.not_before.filter(|start| *start > now);
-    let expires_at = account
-        .policy
-        .expiry(request, not_before.unwrap_or(now), now)
-        .map_err(one_field)?;
-
-    let mut changes = Changes::default();
-    for predecessor in retiring {
-        let mut ended = predecessor.clone();
-        ended.revoke(now, asking.by, RevokeReason::Rotated);
-        changes.mark_credential(&ended);
-        changes.put_credentials.push(ended);
-    }
-    let mut replaced = old.clone();
-    replaced.is_primary = false;
-    if rotation.grace.is_zero() || replaced.has_ended(now) {
-        replaced.revoke(now, asking.by, RevokeReason::Rotated);
-    } else {
-        let end = now.plus(rotation.grace);
-        replaced.retires_at = Some(replaced.expires_at.map_or(end, |expiry| expiry.min(end)));
-        replaced.touch(now);
-    }
-    changes.mark_credential(&replaced);
-    let grant = if old.inherits_scopes {
-        Grant::Inherit
-    } else {
-        Grant::Only(scopes)
-    };
-    let draft = Draft {
-        kind: old.kind,
-        // The account's prefix may have changed meanwhile; the dialect's stays.
-        prefix: Some(TokenPrefix::user()).filter(|it| it.as_str() == old.prefix),
-        description: old.description.clone(),
-        grant,
-        is_primary: old.is_primary,
-        family: Some(old.family_id),
-        not_before,
-        expires_at,
-        ..Draft::of(old.owner)
-    };
-    let issued = write_credential(account, asking, draft, mint)?;
-    let mut event = Event::new(asking, EventKind::TokenRotated, account.id, mint.dice)
-        .about_service_account(old.owner.service_account())
-        .about_credential(old.id)
-        .with("successor_id", issued.credential.id.to_string());
-    if let Some(end) = replaced.retires_at {
-        event = event.with("retires_at", end.to_string());
-    }
-    changes.events.push(event);
-    changes.put_credentials.push(replaced);
-    changes.new_credentials.push(issued.credential.clone());
-    let mut shown = view.service_account.clone();
-    if let Some(it) = shown.as_mut().filter(|_| issued.credential.is_primary) {
-        it.touch(now);
-        changes.put_service_accounts.push(it.clone());
-    }
-    Ok((shown, issued, changes))
-}
-
-/// Changes a service account. Taking scopes away takes them from its tokens too, at verify.
-pub fn update_service_account(
-    view: &View,
-    asking: &Asking<'_>,
-    patch: ServiceAccountPatch,
-    mint: &mut Mint<'_>,
-) -> Result<(ServiceAccount, Changes), Refusal> {
-    let (account, old) = (view.account()?, view.service_account()?);
-    old.ensure_not_revoked()?;
-    let mut it = old.clone();
-    let mut changes = Changes::default();
-    let mut fields: Vec<&str> = Vec::new();
-    macro_rules! set {
-        ($($field:ident),*) => {$( if let Some(value) = patch.$field && it.$field != value { it.$field = value; fields.push(stringify!($field)); } )*};
-    }
-    set!(name, description, contact_language, basic_auth_enabled);
-    if it.basic_auth_enabled && !old.basic_auth_enabled {
-        // Another way in for whoever holds its keys; switching it off only takes away.
-        asking
-            .authority
-            .may_mint(&old.scopes, Reach::of(account.id, old.environment_id))?;
-    }
-    if let Some(environment) = patch.environment_id
-        && environment != it.environment_id
-    {
-        it.environment_id = resolve_environment(view, environment)?;
-        fields.push("environment_id");
-    }
-    if let Some(scopes) = patch.scopes
-        && scopes != it.scopes
-    {
-        // Narrowing can be undone later: whoever narrows must be able to hold what was there.
-        asking
-            .authority
-            .may_mint(&it.scopes, Reach::of(account.id, old.environment_id))?;
-        let added: ScopeSet = scopes
-            .iter()
-            .filter(|scope| !it.scopes.covers(scope))
-            .cloned()
-            .collect();
-        asking
-            .authority
-            .may_grant(&added, Reach::of(account.id, it.environment_id))?;
-        within_ceiling(account, &added)?;
-        it.scopes = scopes;
-        fields.push("scopes");
-    }
-    let contact = patch
-        .contact_email
-        .filter(|contact| *contact != it.contact_email || it.pending_contact_email.is_some());
-    if contact.is_some() || it.environment_id != old.environment_id {
-        asking
-            .authority
-            .may_mint(&it.scopes, Reach::of(account.id, it.environment_id))?;
-        asking
-            .authority
-            .may_mint(&old.scopes, Reach::of(account.id, old.environment_id))?;
-    }
-    if let Some(contact) = contact {
-        contact::change(
-            view,
-            asking,
-            &mut it,
-            contact,
-            mint.link_key_version,
-            &mut changes,
-            mint.dice,
-        )?;
-    }
-    if it == *old && changes.is_empty() {
-        return Ok((it, changes));
-    }
-    it.touch(asking.now);
-    if !fields.is_empty() {
-        changes.events.push(
-            Event::new(
-                asking,
-                EventKind::ServiceAccountUpdated,
-                account.id,
-                mint.dice,
-            )
-            .about_service_account(Some(it.id))
-            .with("fields", fields.clone()),
-        );
-    }
-    if it.scopes != old.scopes
-        || it.environment_id != old.environment_id
-        || it.basic_auth_enabled != old.basic_auth_enabled
-    {
-        changes.mark_service_account(&it);
-    }
-    changes.put_service_accounts.push(it.clone());
-    Ok((it, changes))
-}
-
 struct Draft {
     owner: Owner,
     kind: CredentialKind,
@@ -676,42 +440,6 @@ fn write_credential(
         version: 1,
     };
     Ok(Issued { credential, secret })
-}
-
-/// A primary token for a service account that was made without one, or whose was revoked by itself.
-fn new_primary(
-    view: &View,
-    asking: &Asking<'_>,
-    expiry: ExpiryRequest,
-    mint: &mut Mint<'_>,
-) -> Result<(Option<ServiceAccount>, Issued, Changes), Refusal> {
-    let (account, it) = (view.account()?, view.service_account()?);
-    asking
-        .authority
-        .may_mint(&it.scopes, Reach::of(account.id, it.environment_id))?;
-    let expires_at = account
-        .policy
-        .expiry(expiry, asking.now, asking.now)
-        .map_err(one_field)?;
-    ensure_room(view, account, asking.now)?;
-    let draft = Draft {
-        grant: Grant::Only(it.scopes.clone()),
-        is_primary: true,
-        expires_at,
-        ..Draft::of(Owner::ServiceAccount(it.id))
-    };
-    let issued = write_credential(account, asking, draft, mint)?;
-    let mut changes = issued_by(&issued, asking, account, mint);
-    if let Some(revoked) = view.primary() {
-        let mut revoked = revoked.clone();
-        revoked.is_primary = false;
-        revoked.touch(asking.now);
-        changes.put_credentials.push(revoked);
-    }
-    let mut shown = it.clone();
-    shown.touch(asking.now);
-    changes.put_service_accounts.push(shown.clone());
-    Ok((Some(shown), issued, changes))
 }
 
 fn ensure_account_active(account: &Account) -> Result<(), Refusal> {

@@ -185,21 +185,6 @@ pub fn revoke_token(
     ))
 }
 
-/// Revokes one token that was not revoked before, whether by itself or with its service account.
-pub fn end_token(
-    view: &View,
-    asking: &Asking<'_>,
-    id: CredentialId,
-    because: Because,
-    dice: &mut dyn Dice,
-) -> Result<(Credential, Changes), Refusal> {
-    let owner = view.service_account.as_ref().map(|it| &it.status);
-    if !view.credential(id)?.available_actions_under(owner).revoke {
-        return Err(Code::InvalidAction.into());
-    }
-    revoke_token(view, asking, id, because, dice)
-}
-
 /// Hides a revoked token at the doors that know deletion. The row stays for its retention.
 pub fn delete_token(
     view: &View,
