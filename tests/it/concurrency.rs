@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Barrier;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use symbolon_tests::eventually;
 use symbolon_tests::http::{Answer, Client};
 
 use crate::instance::{Api, Instance, Node, list, token};
@@ -51,6 +53,16 @@ fn in_both(test: impl Fn(&Instance, &[Node], &[Api])) {
     }
 }
 
+/// What one process has revoked is refused by the others within 1.5 s; the rest is for a busy machine.
+const PROMISED: Duration = Duration::from_secs(5);
+
+/// Waits until a process answers this token so.
+fn hears(api: &Api, token: &str, status: u16) {
+    eventually("the other process hears of it", PROMISED, || {
+        (api.whoami(token) == status).then_some(())
+    });
+}
+
 /// The tokens that the service account has, revoked ones too.
 fn tokens(api: &Api, of: &Value) -> Vec<Value> {
     let path = api.of(of, "/tokens?include_revoked=true&limit=200");
@@ -69,13 +81,15 @@ fn racing_rotates_leave_one_live_primary() {
         }
         let distinct: BTreeSet<_> = made.iter().collect();
         assert_eq!(distinct.len(), RACERS + 1);
-        // Each process agrees, from the moment of the last answer.
+        // Each process agrees, soon after the last answer.
         for api in apis {
-            let live: Vec<_> = made
-                .iter()
-                .filter(|token| api.whoami(token) == 200)
-                .collect();
-            assert_eq!(live.len(), 1);
+            let live = eventually("one is left", PROMISED, || {
+                let live: Vec<_> = made
+                    .iter()
+                    .filter(|token| api.whoami(token) == 200)
+                    .collect();
+                (live.len() == 1).then_some(live)
+            });
             let shown = api.read(&it);
             assert!(live[0].contains(shown["token_public_id"].as_str().unwrap()));
         }
@@ -184,7 +198,7 @@ fn rotations_with_grace_follow_one_another() {
         assert!(alive(&new).iter().all(|status| *status == 200));
         let last = token(&apis[0].rotate(&it));
         for dead in [&token(&it), &new] {
-            assert!(alive(dead).iter().all(|status| *status == 401));
+            apis.iter().for_each(|api| hears(api, dead, 401));
         }
         assert!(alive(&last).iter().all(|status| *status == 200));
     });
@@ -245,7 +259,7 @@ fn a_lost_answer_costs_nobody_the_token() {
 
         let path = other.of(&it, "/rotate");
         cut_off(&instance.token, &path, None, "rotate");
-        assert_eq!(other.whoami(&token(&it)), 401);
+        hears(other, &token(&it), 401);
         let again = || {
             other
                 .client
@@ -259,7 +273,7 @@ fn a_lost_answer_costs_nobody_the_token() {
         // With itself: the old token is over, and yet good for the identical request.
         let path = "/v1/public/self/rotate";
         cut_off(&rotated, path, None, "self");
-        assert_eq!(other.whoami(&rotated), 401);
+        hears(other, &rotated, 401);
         let old = other.open.bearer(&rotated);
         let again = || old.post(path, None, &[("Idempotency-Key", "self")]);
         let last = token(&again().expect(200).json());

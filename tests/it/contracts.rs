@@ -53,6 +53,10 @@ fn every_door_has_a_document() {
         NEOWIT,
         TOKEN_ENDPOINT,
         "/oauth2/token",
+        "/oauth2/introspect",
+        "/oauth2/revoke",
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
     ] {
         assert!(documents.names(path), "{path}");
     }

@@ -118,7 +118,7 @@ fn what_fails_before_a_handler_comes_in_the_doors_own_envelope() {
     // Refusals of the token endpoint are those of RFC 6749 §5.2.
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     for (body, error) in [
-        ("grant_type=client_credentials", "unsupported_grant_type"),
+        ("grant_type=password", "unsupported_grant_type"),
         ("", "invalid_request"),
         (
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=x",

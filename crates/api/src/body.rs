@@ -34,7 +34,11 @@ impl Body {
     /// Reads the body of a request, in this order: its type (415), its size (413) and time (408),
     /// its syntax (400 with line and column).
     pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Failure> {
-        let raw = receive(request, payload, is_json(request)).await?;
+        Self::parse(receive_json(request, payload).await?)
+    }
+
+    /// What was received, parsed.
+    pub fn parse(raw: Bytes) -> Result<Self, Failure> {
         let tree = if raw.is_empty() {
             None
         } else {
@@ -68,6 +72,11 @@ impl Body {
     }
 }
 
+/// The bytes of a JSON body within limits, not parsed; 415 where it calls itself something else.
+pub async fn receive_json(request: &HttpRequest, payload: Payload) -> Result<Bytes, Failure> {
+    receive(request, payload, is_json(request)).await
+}
+
 /// The bytes of a body within limits; 415 where there are some and `type_fits` is not so.
 pub async fn receive(
     request: &HttpRequest,
@@ -92,20 +101,24 @@ pub async fn receive(
 
 /// The body's media type in lower case, without parameters; `None` unless it is named exactly once.
 pub fn media_type(request: &HttpRequest) -> Option<String> {
+    essence(request).map(str::to_ascii_lowercase)
+}
+
+/// The same as it was written.
+fn essence(request: &HttpRequest) -> Option<&str> {
     let mut values = request.headers().get_all(CONTENT_TYPE);
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
     };
-    let essence = value.to_str().ok()?.split(';').next()?;
-    Some(essence.trim().to_ascii_lowercase())
+    Some(value.to_str().ok()?.split(';').next()?.trim())
 }
 
 fn is_json(request: &HttpRequest) -> bool {
-    match media_type(request).as_deref() {
-        Some("application/json") => true,
-        Some("application/merge-patch+json") => request.method() == Method::PATCH,
-        _ => false,
-    }
+    essence(request).is_some_and(|essence| {
+        essence.eq_ignore_ascii_case("application/json")
+            || (essence.eq_ignore_ascii_case("application/merge-patch+json")
+                && request.method() == Method::PATCH)
+    })
 }
 
 fn parse(raw: &[u8]) -> Result<Json, Failure> {

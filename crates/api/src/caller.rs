@@ -2,6 +2,7 @@
 //! to the actor that every use case demands. Bodies are read through it, so after both.
 
 use crate::body::Body;
+use crate::data_plane::app;
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::idempotency;
@@ -15,7 +16,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::LocalBoxFuture;
 use std::marker::PhantomData;
-use symbolon_app::{Actor, App, Call, Credentials, Idempotency};
+use symbolon_app::{Actor, App, Call, Credentials, Evidence, Idempotency};
 use symbolon_domain::{AccountId, Code, Permission, Presented};
 use symbolon_web::origin;
 
@@ -42,6 +43,7 @@ demands! {
     ServiceAccountsWrite = Some(Permission::ServiceAccountsWrite),
     TokensRead = Some(Permission::TokensRead),
     TokensWrite = Some(Permission::TokensWrite),
+    TokensVerify = Some(Permission::TokensVerify),
     EventsRead = Some(Permission::EventsRead),
     Admin = Some(Permission::Admin),
     Instance = Some(Permission::Instance),
@@ -70,10 +72,7 @@ impl<P: Demand> FromRequest for Allowed<P> {
 
 impl<P: Demand> Allowed<P> {
     async fn admit(request: HttpRequest, payload: Payload) -> Result<Self, Failure> {
-        let app = request
-            .app_data::<Data<App>>()
-            .expect("every server puts Data<App> into its application data")
-            .clone();
+        let app = app(&request).clone();
         let door = Door::of(&request);
         let presented = credentials(&request, door).ok_or(Code::Unauthenticated)?;
         // A malformed key proves nothing to authentication; it is refused once we know who sent it.
@@ -128,9 +127,14 @@ impl<P: Demand> Allowed<P> {
 
     /// The body of a request, and the query parameters for the handler to read.
     pub async fn body_and_query(&mut self) -> Result<(Body, Query), Failure> {
-        let payload = self.payload()?;
-        let body = Body::read(&self.request, payload).await?;
+        let body = self.body_before_query().await?;
         Ok((body, Query::of(&self.request)?))
+    }
+
+    /// The body of a request whose query parameters the handler reads next.
+    pub async fn body_before_query(&mut self) -> Result<Body, Failure> {
+        let payload = self.payload()?;
+        Body::read(&self.request, payload).await
     }
 
     /// The body of a request whose content type has to be said even where nothing follows (415); the query
@@ -185,9 +189,29 @@ impl<P: Demand> Allowed<P> {
     }
 }
 
+/// What stands in a request's `Authorization`, read and not judged.
+pub enum Sent<'r> {
+    /// The text of a token, where it stands in the request.
+    Bearer(&'r str),
+    /// A key's id and secret, with a colon between them.
+    Basic(Presented),
+}
+
+impl Sent<'_> {
+    pub fn evidence(&self) -> Evidence<'_> {
+        match self {
+            Self::Bearer(text) => Evidence::Bearer(text),
+            Self::Basic(pair) => {
+                let (key_id, secret) = halves(pair.as_str());
+                Evidence::Basic { key_id, secret }
+            }
+        }
+    }
+}
+
 /// What a request proves itself with. Two `Authorization` headers are none, and so is whatever the door
 /// does not take.
-pub fn credentials(request: &HttpRequest, door: &Door) -> Option<Credentials> {
+pub fn sent<'r>(request: &'r HttpRequest, door: &Door) -> Option<Sent<'r>> {
     let mut values = request.headers().get_all(AUTHORIZATION);
     let value = values.next()?.to_str().ok()?.trim();
     if values.next().is_some() {
@@ -195,26 +219,49 @@ pub fn credentials(request: &HttpRequest, door: &Door) -> Option<Credentials> {
     }
     let Some((scheme, rest)) = value.split_once(' ') else {
         let raw = door.takes_raw && !value.is_empty();
-        return raw.then(|| Credentials::Bearer(Presented::new(value)));
+        return raw.then_some(Sent::Bearer(value));
     };
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        (!rest.is_empty()).then(|| Credentials::Bearer(Presented::new(rest)))
+        (!rest.is_empty()).then_some(Sent::Bearer(rest))
     } else if scheme.eq_ignore_ascii_case("basic") && door.takes_basic {
-        basic(rest)
+        pair(rest).map(Sent::Basic)
     } else {
         None
     }
 }
 
+/// As [`sent`], to be kept beyond the request.
+pub fn credentials(request: &HttpRequest, door: &Door) -> Option<Credentials> {
+    Some(match sent(request, door)? {
+        Sent::Bearer(text) => Credentials::Bearer(Presented::new(text)),
+        Sent::Basic(pair) => key(&pair),
+    })
+}
+
 /// A key's id and secret (RFC 7617 §2): neither is empty, and only the secret may hold a colon.
 pub fn basic(encoded: &str) -> Option<Credentials> {
-    let text = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
-    let (key_id, secret) = text.split_once(':')?;
-    (!key_id.is_empty() && !secret.is_empty()).then(|| Credentials::Basic {
+    pair(encoded).map(|pair| key(&pair))
+}
+
+fn key(pair: &Presented) -> Credentials {
+    let (key_id, secret) = halves(pair.as_str());
+    Credentials::Basic {
         key_id: key_id.to_owned(),
         secret: Presented::new(secret),
-    })
+    }
+}
+
+fn pair(encoded: &str) -> Option<Presented> {
+    let pair = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    let pair = Presented::new(pair);
+    let (key_id, secret) = pair.as_str().split_once(':')?;
+    (!key_id.is_empty() && !secret.is_empty()).then_some(pair)
+}
+
+fn halves(pair: &str) -> (&str, &str) {
+    pair.split_once(':')
+        .expect("a pair is read only with a colon in it")
 }
 
 #[cfg(test)]

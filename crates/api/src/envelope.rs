@@ -3,6 +3,7 @@
 
 use crate::door::Door;
 use crate::failure::Failure;
+use crate::quota;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -16,7 +17,8 @@ use symbolon_domain::{Code, FieldError};
 use symbolon_text::{Arg, Lang, message};
 use symbolon_web::{RequestTag, catch_panic, language};
 
-const REALM: &str = "Bearer realm=\"symbolon\"";
+/// The challenge to whoever proved nothing (RFC 6750 §3).
+pub const REALM: &str = "Bearer realm=\"symbolon\"";
 /// Where waiting helps and nobody knows how long.
 const RETRY_SECONDS: u64 = 2;
 
@@ -52,6 +54,9 @@ impl Asked {
         }
         if let Some(seconds) = self.retry_after(failure) {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let symbolon_app::Error::RateLimited(state) = &failure.error {
+            quota::add(&mut answer, state);
         }
         answer
     }
@@ -90,6 +95,10 @@ impl Asked {
 
     /// The seconds after which the same request may do better; `None` where waiting does not help.
     pub fn retry_after(&self, failure: &Failure) -> Option<u64> {
+        // Without a span: no waiting makes the quota large enough for that.
+        if let symbolon_app::Error::RateLimited(state) = &failure.error {
+            return state.retry_after.map(quota::wait);
+        }
         let wait = failure.error.refusal().and_then(|it| it.retry_after);
         let wait = wait.map(|wait| wait.as_secs_f64().ceil().max(1.0) as u64);
         wait.or_else(|| waits(failure.code()).then_some(RETRY_SECONDS))
@@ -116,7 +125,7 @@ impl Asked {
             symbolon_app::Error::Broken { cause } => {
                 tracing::error!(door = door_name, %request_id, %cause, "internal error");
             }
-            symbolon_app::Error::Refused(_) => {}
+            symbolon_app::Error::Refused(_) | symbolon_app::Error::RateLimited(_) => {}
         }
         (door.render)(self, failure)
     }
@@ -188,13 +197,14 @@ mod tests {
     use crate::door::DOORS;
     use actix_web::body::to_bytes;
     use std::time::Duration;
+    use symbolon_app::RateState;
     use symbolon_domain::{FieldCode, Refusal, RequestId};
     use uuid::Uuid;
 
     fn asked(lang: Lang) -> Asked {
         Asked {
             tag: RequestTag {
-                shown: "trace-0001".to_owned(),
+                shown: "trace-0001".into(),
                 id: RequestId(Uuid::from_u128(7)),
             },
             lang,
@@ -229,6 +239,22 @@ mod tests {
         assert_eq!(challenge(Code::CrossOriginBasic.into()), None);
         let refusal = Refusal::new(Code::ResendLimited).retry_after(Duration::from_millis(4_100));
         assert_eq!(header(refusal.into(), "retry-after").as_deref(), Some("5"));
+        let limited = |retry_after| {
+            Failure::from(symbolon_app::Error::RateLimited(RateState {
+                limit: 10,
+                period: Duration::from_secs(60),
+                remaining: 3,
+                reset: Duration::from_secs(42),
+                retry_after,
+            }))
+        };
+        let wait = Some(Duration::from_millis(1_500));
+        assert_eq!(header(limited(wait), "retry-after").as_deref(), Some("2"));
+        assert_eq!(header(limited(None), "retry-after"), None);
+        let left = header(limited(wait), "ratelimit");
+        assert_eq!(left.as_deref(), Some("\"default\";r=3;t=2"));
+        let policy = header(limited(None), "ratelimit-policy");
+        assert_eq!(policy.as_deref(), Some("\"default\";q=10;w=60"));
         let unavailable = Code::Unavailable.into();
         assert_eq!(header(unavailable, "retry-after").as_deref(), Some("2"));
         let wrong_method = Failure {
@@ -291,6 +317,8 @@ mod tests {
                 FieldCode::UnexpectedRefType,
                 FieldCode::NotAScope,
                 FieldCode::NotAPrefix,
+                FieldCode::NotANetwork,
+                FieldCode::NotAnAddress,
                 FieldCode::NotAllowed {
                     allowed: "a, b".into(),
                 },

@@ -4,11 +4,13 @@
 
 use crate::body::Json;
 use crate::failure::Failure;
+use std::net::IpAddr;
 use std::time::Duration;
 use symbolon_domain::scope::SCOPES_MAX;
 use symbolon_domain::time::parse_span;
 use symbolon_domain::{
-    FieldCode, FieldError, Language, Name, Refusal, Scope, ScopeSet, Timestamp, label,
+    AllowedNetworks, FieldCode, FieldError, Language, Name, RateLimit, Refusal, Scope, ScopeSet,
+    Timestamp, label, limits,
 };
 
 /// More errors than anybody reads.
@@ -297,10 +299,57 @@ pub fn span(json: &Json) -> Read<Duration> {
     Ok(parse_span(text(json)?).ok_or(FieldCode::NotASpan)?)
 }
 
+pub fn scope(json: &Json) -> Read<Scope> {
+    Ok(text(json)?.parse().map_err(|_| FieldCode::NotAScope)?)
+}
+
 pub fn scopes(json: &Json) -> Read<ScopeSet> {
-    let scope =
-        |json: &Json| -> Read<Scope> { Ok(text(json)?.parse().map_err(|_| FieldCode::NotAScope)?) };
     list(SCOPES_MAX, scope)(json).map(|scopes| scopes.into_iter().collect())
+}
+
+/// An IPv4 or IPv6 address, bare.
+pub fn address(json: &Json) -> Read<IpAddr> {
+    Ok(text(json)?.parse().map_err(|_| FieldCode::NotAnAddress)?)
+}
+
+/// Networks in CIDR notation, or addresses; each wrong one is named by its place.
+pub fn networks(json: &Json) -> Read<AllowedNetworks> {
+    let one = |json: &Json| -> Read<String> {
+        let text = text(json)?;
+        AllowedNetworks::parse_all(&[text]).map_err(|(_, code)| code)?;
+        Ok(text.to_owned())
+    };
+    let texts = list(limits::NETWORKS_MAX, one)(json)?;
+    Ok(AllowedNetworks::parse_all(&texts).map_err(|(_, code)| code)?)
+}
+
+/// `{"limit": 100, "period": "60s"}`.
+pub fn rate_limit(json: &Json) -> Read<RateLimit> {
+    let mut fields = Fields::at(String::new(), json.clone()).map_err(|error| error.code)?;
+    // Each part by itself, so that both can be wrong at once.
+    let limit = fields.required("limit", |json| {
+        let Json::Integer(limit) = json else {
+            return Err(wrong("integer").into());
+        };
+        RateLimit::new(*limit, Duration::from_secs(1)).map_err(|(_, code)| code)?;
+        Ok(*limit)
+    });
+    let period = fields.required("period", |json| {
+        let period = span(json)?;
+        RateLimit::new(1, period).map_err(|(_, code)| code)?;
+        Ok(period)
+    });
+    let read = limit
+        .zip(period)
+        .and_then(|(limit, period)| RateLimit::new(limit, period).ok());
+    fields.refuse_unknown();
+    match read {
+        Some(read) if fields.errors.is_empty() => Ok(read),
+        _ => {
+            let flaws = fields.errors.into_iter();
+            Err(Flaws(flaws.map(|it| (it.pointer, it.code)).collect()))
+        }
+    }
 }
 
 /// An array of at most `max` items; each wrong one is named by its place.
@@ -437,6 +486,38 @@ mod tests {
         let (body, flag) = read(r#"{"flag": 1, "imageUrl": 1}"#);
         let failure = body.finish_leniently(flag).unwrap_err();
         assert_eq!(errors(&failure), ["/flag wrong_type"]);
+    }
+
+    #[test]
+    fn limits_name_what_is_wrong_within_them() {
+        let mut body = fields(
+            r#"{"a": ["10.0.0.0/8", "10.0.0.1/8", 7], "b": {"limit": 0, "period": "0", "burst": 1},
+                "c": {"limit": "5"}, "d": [], "e": {"limit": 5, "period": "1.5s"}, "f": {"limit": 5, "period": "25h"},
+                "g": "100/min"}"#,
+        );
+        body.optional("a", networks);
+        body.optional("b", rate_limit);
+        body.optional("c", rate_limit);
+        assert!(body.optional("d", networks).unwrap().is_empty());
+        body.optional("e", rate_limit);
+        body.optional("f", rate_limit);
+        body.optional("g", rate_limit);
+        let failure = body.finish(Some(())).unwrap_err();
+        let wanted = [
+            "/a/1 not_a_network",
+            "/a/2 wrong_type",
+            "/b/limit out_of_range",
+            "/b/period out_of_range",
+            "/b/burst unknown_field",
+            "/c/limit wrong_type",
+            "/c/period required",
+            "/e/period not_a_span",
+            "/f/period out_of_range",
+            "/g wrong_type",
+        ];
+        assert_eq!(errors(&failure), wanted);
+        let limit = rate_limit(&serde_json::from_str(r#"{"limit": 5, "period": "1m"}"#).unwrap());
+        assert_eq!(limit.unwrap().period(), Duration::from_secs(60));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod body;
 mod caller;
+mod data_plane;
 mod docs;
 mod door;
 mod envelope;
@@ -16,6 +17,7 @@ mod oauth;
 mod precondition;
 mod prefactor;
 mod query;
+mod quota;
 mod routing;
 mod secret;
 mod status;
@@ -36,7 +38,8 @@ pub fn mount(cfg: &mut ServiceConfig, doors: &Doors) {
     for door in doors.open() {
         cfg.service(door.scope());
     }
-    cfg.service(oauth::AT_NATIVE.scope());
+    cfg.service(oauth::AT_NATIVE.scope())
+        .service(oauth::WELL_KNOWN.scope());
     if doors.neowit {
         cfg.service(oauth::AT_NEOWIT.scope());
     }

@@ -2,16 +2,21 @@
 
 mod accounts;
 mod answer;
+mod authorize;
+#[cfg(feature = "bare")]
+mod bare;
 mod document;
 mod environments;
 mod error;
 mod events;
 mod keys;
 mod own;
+mod refusal;
 mod requests;
 mod routes;
 mod service_accounts;
 mod tokens;
+mod verify;
 mod wire;
 
 use crate::door::Door;

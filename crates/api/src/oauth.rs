@@ -1,10 +1,14 @@
-//! The token endpoint (RFC 6749): an assertion that a key has signed (RFC 7523) in, an access token (RFC
-//! 9068) out. It stands at two paths, which are different audiences of assertions. See `oauth/README.md`.
+//! OAuth 2.0: access tokens for keys (RFC 6749, 7523, 9068), introspection (RFC 7662), revocation (RFC
+//! 7009), and what others need to know to use all that (RFC 8414, 7517). The token endpoint stands at two
+//! paths, which are different audiences of assertions. See `oauth/README.md`.
 
 mod client;
 mod error;
 mod form;
+mod introspect;
+mod revoke;
 mod token;
+mod well_known;
 mod wire;
 
 use crate::docs::Draft;
@@ -13,16 +17,25 @@ use std::sync::LazyLock;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// `/oauth2/token`, which is always there.
-pub static AT_NATIVE: Door = at("/oauth2", || document(&AT_NATIVE));
+/// All three endpoints, which are always there.
+pub static AT_NATIVE: Door = at("/oauth2", every_endpoint, || document(&AT_NATIVE));
 
-/// `/api/auth/oauth/token`, which clients of the Neowit door know.
-pub static AT_NEOWIT: Door = at("/api/auth/oauth", || document(&AT_NEOWIT));
+/// The token endpoint that clients of the Neowit door know.
+pub static AT_NEOWIT: Door = at("/api/auth/oauth", token_endpoint, || document(&AT_NEOWIT));
 
-/// What the endpoint adds to its door's prefix.
+/// What is published about them (RFC 8615).
+pub static WELL_KNOWN: Door = at("/.well-known", published, || document(&WELL_KNOWN));
+
+/// What the endpoints add to their door's prefix.
 const TOKEN: &str = "/token";
+const INTROSPECT: &str = "/introspect";
+const REVOKE: &str = "/revoke";
 
-const fn at(prefix: &'static str, document: fn() -> OpenApi) -> Door {
+const fn at(
+    prefix: &'static str,
+    routes: fn(&mut ServiceConfig<'_>),
+    document: fn() -> OpenApi,
+) -> Door {
     Door {
         name: "oauth",
         prefix,
@@ -34,14 +47,29 @@ const fn at(prefix: &'static str, document: fn() -> OpenApi) -> Door {
     }
 }
 
-fn routes(cfg: &mut ServiceConfig<'_>) {
+fn every_endpoint(cfg: &mut ServiceConfig<'_>) {
+    cfg.service(token::issue_access_token)
+        .service(introspect::introspect_token)
+        .service(revoke::revoke_presented_token);
+}
+
+fn token_endpoint(cfg: &mut ServiceConfig<'_>) {
     cfg.service(token::issue_access_token);
 }
 
-/// The endpoint by itself; the documents of other doors take it in.
+fn published(cfg: &mut ServiceConfig<'_>) {
+    cfg.service(well_known::get_metadata)
+        .service(well_known::get_jwks)
+        .route(
+            well_known::OF_A_PATH,
+            actix_web::web::get().to(well_known::get_metadata_of_a_path),
+        );
+}
+
+/// The endpoints by themselves; the documents of other doors take them in.
 fn document(door: &'static Door) -> OpenApi {
     let nothing_more = |_: &crate::docs::Route, _: &mut _| {};
-    Draft::of(door, "Symbolon: the token endpoint", "").finish::<wire::OAuthError>(
+    Draft::of(door, "Symbolon: OAuth 2.0", "").finish::<wire::OAuthError>(
         "application/json",
         &[],
         nothing_more,

@@ -72,6 +72,25 @@ impl Query {
         }
     }
 
+    /// All values of a parameter that may be repeated, in their order.
+    pub fn repeated<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> Result<T, FieldCode>,
+    ) -> Vec<T> {
+        self.asked.push(name);
+        let (mine, left) = std::mem::take(&mut self.left)
+            .into_iter()
+            .partition(|(key, _)| key == name);
+        self.left = left;
+        let mine: Vec<(String, String)> = mine;
+        let values: Result<Vec<T>, FieldCode> = mine.iter().map(|(_, value)| read(value)).collect();
+        values.unwrap_or_else(|code| {
+            self.errors.push(FieldError::new(format!("?{name}"), code));
+            Vec::new()
+        })
+    }
+
     /// `limit` and `cursor` of a list.
     pub fn page<I>(&mut self, wrap: fn(Uuid) -> I) -> PageRequest<I> {
         let limit = self.optional("limit", |text| {
@@ -87,6 +106,11 @@ impl Query {
             after: after.map(wrap),
             limit,
         }
+    }
+
+    /// Refuses a parameter for a reason that only all of its values show.
+    pub fn refuse(&mut self, name: &str, code: FieldCode) {
+        self.errors.push(FieldError::new(format!("?{name}"), code));
     }
 
     pub fn finish(mut self) -> Result<(), Failure> {

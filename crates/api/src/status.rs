@@ -6,7 +6,9 @@ use symbolon_domain::Code;
 /// The HTTP status of a refusal at the native door. Compatibility doors have tables of their own.
 pub const fn status(code: Code) -> StatusCode {
     match code {
-        Code::MalformedBody | Code::MalformedRequest => StatusCode::BAD_REQUEST,
+        Code::MalformedBody | Code::MalformedRequest | Code::AccountRequired => {
+            StatusCode::BAD_REQUEST
+        }
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionMissing
         | Code::NotAllowedHere

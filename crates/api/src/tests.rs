@@ -17,18 +17,21 @@ use std::collections::BTreeMap;
 use symbolon_app::App;
 use symbolon_web::edge;
 
+mod authorize;
 mod basic;
 mod conformance;
 mod envelopes;
 mod instance;
 mod keys;
 mod lifecycle;
+mod limits;
 mod lists;
 mod neowit;
 mod oauth;
 mod prefactor;
 mod transcript;
 mod unleash;
+mod verify;
 
 use instance::Instance;
 use transcript::Transcript;

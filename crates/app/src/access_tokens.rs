@@ -1,18 +1,23 @@
-//! Access tokens (RFC 9068): a key's assertion (RFC 7523) in, a short-lived signed token out. They are no
-//! rows; what they may do is judged at each use by their key's state.
+//! Access tokens (RFC 9068): a key's client credentials (RFC 6749 §4.4) or its assertion (RFC 7523) in, a
+//! short-lived signed token out. They are no rows; what they may do is judged at each use by their key's
+//! state.
 
 use crate::App;
-use crate::authenticate::Credentials;
+use crate::actor::Origin;
+use crate::authenticate::{Asked, Credentials, Evidence, Held, Judged};
 use crate::error::Error;
 use crate::jose::{BadClaim, JWS_MAX, Parsed};
 use crate::signing_keys::ACCESS_TOKEN;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use symbolon_domain::id::uuid_v7;
-use symbolon_domain::verdict::{Presentation, Proof};
+use symbolon_domain::verdict::{CredentialFacts, Presentation};
 use symbolon_domain::{
-    Digest, Facts, Minted, Presented, Question, Reach, Reason, ScopeSet, Timestamp, limits, verdict,
+    Code, CredentialKind, Digest, Facts, Minted, Presented, PublicId, Reach, Reason, ScopeSet,
+    Timestamp, limits,
 };
 
 /// The longest `jti` of an assertion, in characters.
@@ -22,18 +27,26 @@ const RESOURCES_MAX: usize = 10;
 /// The longest target, in bytes.
 const RESOURCE_MAX: usize = 500;
 
-/// What a token request by assertion asks for.
+/// What a token request asks for, whatever it proves itself with.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// `None` asks for all that the key may do.
+    pub scopes: Option<ScopeSet>,
+    /// RFC 8707: whom the access token is for instead of us.
+    pub resources: Vec<String>,
+    /// Whence the request came.
+    pub client_ip: Option<IpAddr>,
+}
+
+/// A token request by assertion.
 #[derive(Debug)]
 pub struct AssertionGrant<'a> {
     pub assertion: &'a Presented,
     /// The path of the token endpoint that was asked: what the assertion's `aud` has to end with.
     pub endpoint_path: &'a str,
-    /// `None` asks for all that the key may do.
-    pub scopes: Option<ScopeSet>,
-    /// RFC 8707: whom the access token is for instead of us.
-    pub resources: Vec<String>,
     /// Client credentials that came along (RFC 7523 §3.1): they have to be the same key's.
     pub client: Option<Credentials>,
+    pub wanted: Wanted,
 }
 
 /// Why a token request failed, as RFC 6749 §5.2 and RFC 8707 §2 divide it. Descriptions name no state.
@@ -41,6 +54,9 @@ pub struct AssertionGrant<'a> {
 pub enum OAuthFault {
     #[error("invalid_client")]
     InvalidClient,
+    /// The client is who it says; its credentials are not for this.
+    #[error("unauthorized_client: {0}")]
+    UnauthorizedClient(&'static str),
     #[error("invalid_grant: {0}")]
     InvalidGrant(&'static str),
     #[error("invalid_scope")]
@@ -70,18 +86,57 @@ pub struct IssuedAccessToken {
 /// force: whoever does not hold a good key learns nothing about it.
 const NOT_ACCEPTED: OAuthFault = OAuthFault::InvalidGrant("The assertion is not accepted.");
 
+const UNCONFIRMED: &str = "A contact of the service account has to be confirmed first.";
+const ELSEWHERE: &str = "The key may not be used from this address.";
+
 type Result<T, E = OAuthFault> = std::result::Result<T, E>;
 
 impl App {
+    /// Exchanges a key's id and secret for an access token.
+    ///
+    /// # Errors
+    /// [`OAuthFault::InvalidClient`] for all but a key in force and its secret;
+    /// [`OAuthFault::UnauthorizedClient`] for one that may not be used like this;
+    /// [`OAuthFault::InvalidScope`] and [`OAuthFault::InvalidTarget`]; [`OAuthFault::Failed`] when nobody
+    /// can tell, and where the key was used too often.
+    pub async fn exchange_client_credentials(
+        &self,
+        client: Evidence<'_>,
+        wanted: Wanted,
+    ) -> Result<IssuedAccessToken> {
+        let origin = Origin {
+            client_ip: wanted.client_ip,
+            ..Origin::default()
+        };
+        let judged = self.judge_own(client, Presentation::Client, origin);
+        let judged = judged.await.map_err(|error| match error.code() {
+            Code::Unauthenticated => OAuthFault::InvalidClient,
+            _ => error.into(),
+        })?;
+        if let Err(reason) = judged.outcome {
+            return Err(match (reason, judged.rate) {
+                (Reason::ContactUnconfirmed, _) => OAuthFault::UnauthorizedClient(UNCONFIRMED),
+                (Reason::IpNotAllowed, _) => OAuthFault::UnauthorizedClient(ELSEWHERE),
+                (Reason::RateLimited, Some(rate)) => Error::RateLimited(rate).into(),
+                _ => OAuthFault::InvalidClient,
+            });
+        }
+        // No bearer token is a client, however good it is.
+        let facts = judged.known.facts();
+        if facts.credential.kind != CredentialKind::Key || judged.access_token().is_some() {
+            return Err(OAuthFault::InvalidClient);
+        }
+        self.grant(facts, wanted, judged.now).await
+    }
+
     /// Exchanges an assertion for an access token.
     ///
     /// # Errors
     /// [`OAuthFault::InvalidClient`] for client credentials that are not the asserting key's;
     /// [`OAuthFault::InvalidGrant`] for whatever is wrong with the assertion or its key;
     /// [`OAuthFault::InvalidScope`] and [`OAuthFault::InvalidTarget`]; [`OAuthFault::Failed`] when nobody
-    /// can tell.
+    /// can tell, and where the key was used too often.
     pub async fn exchange_assertion(&self, grant: AssertionGrant<'_>) -> Result<IssuedAccessToken> {
-        let now = self.now();
         let assertion = Parsed::read(grant.assertion.as_str()).ok_or(NOT_ACCEPTED)?;
         // Ours, which are no assertions, have a `typ` of their own.
         let is_assertion = assertion
@@ -95,61 +150,78 @@ impl App {
         let key = self.asserting_key(kid).await?;
         let secret = key.as_ref().map_or(NOBODYS, |(_, secret)| secret.reveal());
         let signed = assertion.verify_hs256(secret.as_bytes());
-        let facts = key.map(|(facts, _)| facts);
+        let held = key.map(|(held, _)| held);
         if let Some(client) = client
-            && !facts.as_ref().is_some_and(|facts| client.is(facts))
+            && !held.as_ref().is_some_and(|it| client.is(it.credential()))
         {
             return Err(OAuthFault::InvalidClient);
         }
-        let facts = facts.filter(|_| signed).ok_or(NOT_ACCEPTED)?;
-        judge(&facts, now)?;
+        let held = held.filter(|_| signed).ok_or(NOT_ACCEPTED)?;
+        let asked = Asked {
+            reach: Reach::Instance,
+            environment: None,
+            audience: None,
+            client_ip: grant.wanted.client_ip,
+            scopes: &[],
+            cost: Some(NonZeroU32::MIN),
+        };
+        let judged = self.judge(held, &asked);
+        in_force(&judged)?;
+        let (facts, now) = (judged.known.facts(), judged.now);
         let audience = format!("{}{}", self.public_url(), grant.endpoint_path);
-        let expires_at = self.check_claims(&assertion, &facts, &audience, now)?;
-
-        let granted = facts.scopes();
-        let scopes = grant.scopes.unwrap_or_else(|| granted.clone());
-        if !granted.covers_all(&scopes) {
-            return Err(OAuthFault::InvalidScope);
-        }
-        let audience = self.audience_of(grant.resources)?;
-        let issued = self
-            .write_access_token(&facts, scopes, audience, now)
-            .await?;
+        let expires_at = self.check_claims(&assertion, facts, &audience, now)?;
+        let issued = self.grant(facts, grant.wanted, now).await?;
         // Used up only by what succeeds: a request that was refused may be corrected and repeated.
-        self.claim_jti(&assertion, &facts, expires_at).await?;
-        self.0.uses.note(facts.credential.id, now);
+        self.claim_jti(&assertion, facts, expires_at).await?;
         Ok(issued)
     }
 
-    /// The key with this id, and its secret.
-    async fn asserting_key(&self, kid: &str) -> Result<Option<(Facts, Minted)>> {
-        if !crate::authenticate::is_public_id(kid) {
+    /// The key with this id, and its secret, which is read at each use and not remembered.
+    async fn asserting_key(&self, kid: &str) -> Result<Option<(Held, Minted)>> {
+        let Some(public_id) = PublicId::parse(kid) else {
             return Ok(None);
-        }
+        };
         let Some(found) = self.store().find_by_public_id(kid).await? else {
             return Ok(None);
         };
         let id = found.credential.id;
         // Only keys have one.
-        let Some(sealed) = found.credential.sealed_secret.clone() else {
+        let Some(sealed) = found.credential.sealed_secret else {
             return Ok(None);
         };
         let secret = self.keyring().unseal_secret(id, &sealed).ok_or_else(|| {
             Error::broken(format!("the secret of credential {id} does not unseal"))
         })?;
-        Ok(Some((self.facts(found)?, secret)))
+        let held = self.hold_asserting(public_id).await?;
+        Ok(held.map(|held| (held, secret)))
+    }
+
+    /// The access token for a key that has proved itself.
+    async fn grant(
+        &self,
+        facts: Facts<'_>,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<IssuedAccessToken> {
+        let granted: ScopeSet = facts.scopes().cloned().collect();
+        let scopes = wanted.scopes.unwrap_or_else(|| granted.clone());
+        if !granted.covers_all(&scopes) {
+            return Err(OAuthFault::InvalidScope);
+        }
+        let audience = self.audience_of(wanted.resources)?;
+        self.write_access_token(facts, scopes, audience, now).await
     }
 
     /// Checks what a proven assertion says; answers when it ends.
     fn check_claims(
         &self,
         assertion: &Parsed<'_>,
-        facts: &Facts,
+        facts: Facts<'_>,
         audience: &str,
         now: Timestamp,
     ) -> Result<Timestamp> {
         let fault = |text| Err(OAuthFault::InvalidGrant(text));
-        let subject = facts.service_account.as_ref().map(|it| it.id.to_string());
+        let subject = facts.service_account.map(|it| it.id.to_string());
         let names_it = |claim| subject.is_some() && assertion.text(claim) == Ok(subject.as_deref());
         if !names_it("iss") {
             return fault("iss has to be the id of the key's service account.");
@@ -206,23 +278,15 @@ impl App {
 
     async fn write_access_token(
         &self,
-        facts: &Facts,
+        facts: Facts<'_>,
         scopes: ScopeSet,
         audience: Vec<String>,
         now: Timestamp,
     ) -> Result<IssuedAccessToken> {
-        let Some(owner) = &facts.service_account else {
-            return Err(NOT_ACCEPTED);
-        };
-        let policy_end = facts
-            .account
-            .max_lifetime
-            .map(|max| facts.credential.created_at.plus(max));
-        let ends = [facts.credential.ends_at, policy_end];
-        let end = ends
-            .into_iter()
-            .flatten()
-            .fold(now.plus(limits::ACCESS_TOKEN_LIFE), Timestamp::min);
+        let owner = facts.service_account;
+        let owner = owner.ok_or_else(|| Error::broken("a key belongs to no service account"))?;
+        let longest = now.plus(limits::ACCESS_TOKEN_LIFE);
+        let end = facts.ends_at().map_or(longest, |end| end.min(longest));
         let (iat, exp) = (now.as_seconds(), end.as_seconds());
         let life = u64::try_from(exp - iat).unwrap_or(0);
         if life == 0 {
@@ -238,7 +302,7 @@ impl App {
             ("sub".to_owned(), owner.id.to_string().into()),
             (
                 "client_id".into(),
-                facts.credential.public_id.clone().into(),
+                facts.credential.public_id.as_str().into(),
             ),
             ("aud".into(), audience),
             ("iat".into(), iat.into()),
@@ -262,10 +326,10 @@ impl App {
     async fn claim_jti(
         &self,
         assertion: &Parsed<'_>,
-        facts: &Facts,
+        facts: Facts<'_>,
         expires_at: Timestamp,
     ) -> Result<()> {
-        let (Ok(Some(jti)), Some(owner)) = (assertion.text("jti"), &facts.service_account) else {
+        let (Ok(Some(jti)), Some(owner)) = (assertion.text("jti"), facts.service_account) else {
             return Ok(());
         };
         let hash: [u8; 32] = Sha256::digest(jti.as_bytes()).into();
@@ -302,29 +366,20 @@ impl<'a> ClientSecret<'a> {
         }
     }
 
-    fn is(&self, facts: &Facts) -> bool {
-        let proven = facts.credential.digest == self.digest;
-        proven && facts.credential.public_id == self.key_id
+    fn is(&self, key: &CredentialFacts) -> bool {
+        let proven = key.digest == self.digest;
+        proven && key.public_id.as_str() == self.key_id
     }
 }
 
-/// Whether the key is in force.
-fn judge(facts: &Facts, now: Timestamp) -> Result<()> {
-    let question = Question {
-        now,
-        proof: Proof::Assertion,
-        presentation: Presentation::Bearer,
-        reach: Reach::Instance,
-        environment: None,
-        audience: None,
-        scopes: &[],
-    };
-    match verdict(facts, &question) {
-        Ok(()) => Ok(()),
-        Err(Reason::ContactUnconfirmed) => Err(OAuthFault::InvalidGrant(
-            "A contact of the service account has to be confirmed first.",
-        )),
-        Err(_) => Err(NOT_ACCEPTED),
+/// Whether a key that has signed an assertion is in force.
+fn in_force(judged: &Judged) -> Result<()> {
+    match (judged.outcome, judged.rate) {
+        (Ok(()), _) => Ok(()),
+        (Err(Reason::ContactUnconfirmed), _) => Err(OAuthFault::InvalidGrant(UNCONFIRMED)),
+        (Err(Reason::IpNotAllowed), _) => Err(OAuthFault::InvalidGrant(ELSEWHERE)),
+        (Err(Reason::RateLimited), Some(rate)) => Err(Error::RateLimited(rate).into()),
+        (Err(_), _) => Err(NOT_ACCEPTED),
     }
 }
 

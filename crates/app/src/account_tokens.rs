@@ -11,10 +11,10 @@ use symbolon_domain::change::{Changes, Target, View};
 use symbolon_domain::credential::AvailableActions;
 use symbolon_domain::issue::{self, NewToken};
 use symbolon_domain::retire::{self, Because};
-use symbolon_domain::verdict::ServiceAccountFacts;
+use symbolon_domain::verdict::{OwnerState, ServiceAccountFacts};
 use symbolon_domain::{
     AccountId, Code, Credential, CredentialId, CredentialKind, EnvironmentId, FieldCode,
-    Permission, Reach, Refusal,
+    Permission, Reach, Refusal, ServiceAccount,
 };
 use symbolon_store::{AccountTokenQuery, TokenSort};
 
@@ -37,13 +37,18 @@ impl AccountToken {
 
     /// `active`, `suspended` or `revoked`.
     pub fn status(&self) -> &'static str {
-        let owner = self.owner.as_ref().map(|it| &it.status);
-        self.record.it.status_under(owner)
+        self.record.it.status_under(self.owner_is_revoked())
     }
 
     pub fn actions(&self) -> AvailableActions {
-        let owner = self.owner.as_ref().map(|it| &it.status);
-        self.record.it.available_actions_under(owner)
+        self.record
+            .it
+            .available_actions_under(self.owner_is_revoked())
+    }
+
+    fn owner_is_revoked(&self) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|it| it.state == OwnerState::Revoked)
     }
 
     fn is_listed(it: &Credential) -> bool {
@@ -150,6 +155,7 @@ impl App {
             },
             secret: revealed.secret,
             replayed: revealed.replayed,
+            position: revealed.position,
         })
     }
 
@@ -245,6 +251,7 @@ impl App {
                 owner,
             },
             replayed: changed.replayed,
+            position: changed.position,
         })
     }
 
@@ -262,7 +269,7 @@ impl App {
 
 fn joined((mut record, owner): (CredentialRecord, Option<ServiceAccountFacts>)) -> AccountToken {
     if record.it.inherits_scopes {
-        record.it.scopes = record.it.granted(owner.as_ref().map(|it| &it.scopes));
+        record.it.scopes = record.it.granted(owner.as_ref().map(|it| &*it.scopes));
     }
     AccountToken { record, owner }
 }
@@ -278,8 +285,9 @@ fn demand(
     if !AccountToken::is_listed(it) {
         return Err(Code::NotFound.into());
     }
-    let owner = view.service_account.as_ref().map(|it| &it.status);
-    if is_available(it.available_actions_under(owner)) {
+    let owner = view.service_account.as_ref();
+    let owner_is_revoked = owner.is_some_and(ServiceAccount::is_revoked);
+    if is_available(it.available_actions_under(owner_is_revoked)) {
         Ok(())
     } else {
         Err(Code::InvalidAction.into())

@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
 use symbolon_domain::change::{Asking, RevokedAccessToken};
-use symbolon_domain::verdict::Facts;
+use symbolon_domain::verdict::{AccessToken, Facts};
 use symbolon_domain::{
     AccountId, ActorRef, Authority, Code, CredentialId, Digest, Owner, Permission, Reach,
-    RequestId, Timestamp,
+    RequestId, ScopeSet, Timestamp,
 };
 
 /// Whence a request came.
@@ -34,40 +34,50 @@ struct Inner {
 
 impl Actor {
     /// The holder of a credential that was found good.
-    pub(crate) fn holder(facts: &Facts) -> Self {
+    pub(crate) fn holder(facts: Facts<'_>) -> Self {
         Self::of_credential(facts, None, false)
     }
 
-    /// The holder of a key's access token; `facts` are the key's, narrowed to what the token may do, and
-    /// `token` is what to write down to end it.
-    pub(crate) fn bearer(facts: &Facts, token: RevokedAccessToken) -> Self {
+    /// The holder of a key's access token; `facts` are the key's.
+    pub(crate) fn bearer(facts: Facts<'_>, token: &AccessToken) -> Self {
         Self::of_credential(facts, Some(token), false)
     }
 
     /// The holder of a credential that has just rotated itself: may repeat that request, and nothing else.
-    pub(crate) fn replaying(facts: &Facts) -> Self {
+    pub(crate) fn replaying(facts: Facts<'_>) -> Self {
         Self::of_credential(facts, None, true)
     }
 
     fn of_credential(
-        facts: &Facts,
-        access_token: Option<RevokedAccessToken>,
+        facts: Facts<'_>,
+        access_token: Option<&AccessToken>,
         replay_only: bool,
     ) -> Self {
-        let credential = &facts.credential;
+        let credential = facts.credential;
+        let scopes: ScopeSet = match access_token {
+            Some(token) => token
+                .scopes
+                .iter()
+                .filter(|it| facts.covers(it))
+                .cloned()
+                .collect(),
+            None => facts.scopes().cloned().collect(),
+        };
+        let reach = if scopes.allows(Permission::Instance) {
+            Reach::Instance
+        } else {
+            facts.place()
+        };
         Self(Arc::new(Inner {
             by: ActorRef::Credential {
                 id: credential.id,
                 service_account: credential.owner.service_account(),
             },
-            authority: Authority {
-                reach: facts.reach(),
-                scopes: facts.scopes(),
-            },
+            authority: Authority { reach, scopes },
             account: Some(facts.account.id),
             credential: Some(credential.id),
             owner: Some(credential.owner),
-            access_token,
+            access_token: access_token.map(crate::authenticate::end_of),
             replay_only,
         }))
     }
@@ -134,12 +144,12 @@ impl Actor {
         self.0.owner
     }
 
-    /// The access token that stands for the credential here.
     /// Whether an access token speaks, and not its key.
     pub fn is_access_token(&self) -> bool {
         self.0.access_token.is_some()
     }
 
+    /// What ends the access token that stands for the credential here.
     pub(crate) fn access_token(&self) -> Option<RevokedAccessToken> {
         self.0.access_token
     }

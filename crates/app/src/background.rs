@@ -1,39 +1,28 @@
-//! What every process does beside its requests: read the feed, flush the uses, look at the clocks.
+//! What every process does beside its requests: follow the feed and report it, flush the uses, look at the
+//! clocks.
 
 use crate::App;
 use crate::error::Result;
-use std::sync::Mutex;
+use crate::nodes::Node;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use symbolon_store::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Rows of the feed read at once.
-const FEED_PAGE: i64 = 1000;
 /// Between two looks at the database's clock.
 const CLOCK_CHECK: Duration = Duration::from_secs(60);
 /// A difference of clocks worth a warning.
 pub(crate) const CLOCK_WARN: Duration = Duration::from_secs(1);
 
-/// How far this process has read the feed, and when it last could.
+/// What was last seen of the database, beside its contents.
 #[derive(Debug, Default)]
-pub(crate) struct FeedState {
-    applied: AtomicI64,
-    read_at: Mutex<Option<Instant>>,
+pub(crate) struct DatabaseState {
     clock_offset_micros: AtomicI64,
     migrations_missing: AtomicBool,
 }
 
-impl FeedState {
-    /// Since when nothing was heard from the feed; `None` before it was first read.
-    pub fn age(&self) -> Option<Duration> {
-        self.read_at
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .map(|at| at.elapsed())
-    }
-
+impl DatabaseState {
     pub fn migrations_missing(&self) -> bool {
         self.migrations_missing.load(Ordering::Relaxed)
     }
@@ -54,13 +43,18 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the tasks of a process on the current runtime.
-    pub fn start(app: &App) -> Self {
+    /// Starts the tasks of a process on the current runtime; with a `node` that has joined, one that answers
+    /// from memory.
+    pub fn start(app: &App, node: Option<Node>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(read_feed(app.clone(), stopped.clone()));
         tasks.spawn(flush(app.clone(), stopped.clone()));
+        if let Some(node) = node {
+            tasks.spawn(app.clone().report(node, stopped.clone()));
+        }
         tasks.spawn(watch_database(app.clone(), stopped));
+        app.0.feed.is_followed.store(true, Ordering::Release);
         Self { tasks, stop }
     }
 
@@ -71,6 +65,7 @@ impl Background {
         if let Err(error) = app.flush_uses().await {
             tracing::warn!(%error, "the last uses were not recorded");
         }
+        app.leave().await;
     }
 }
 
@@ -95,10 +90,16 @@ async fn read_feed(app: App, mut stop: watch::Receiver<bool>) {
             }
             Err(_) => {}
         }
+        let poll = async {
+            match app.poll_interval() {
+                Some(interval) => tokio::time::sleep(interval).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = signal.changed() => {}
-            () = tokio::time::sleep(app.settings().feed_poll) => {}
+            () = poll => {}
         }
     }
 }
@@ -110,6 +111,7 @@ async fn flush(app: App, mut stop: watch::Receiver<bool>) {
             () = app.0.uses.full.notified() => {}
             () = tokio::time::sleep(app.settings().flush_interval) => {}
         }
+        metrics::gauge!("symbolon_cache_credentials").set(app.0.cache.len() as f64);
         if let Err(error) = app.flush_uses().await {
             tracing::warn!(%error, "uses wait for the next flush");
             // A full buffer must not turn an outage into a busy loop.
@@ -136,7 +138,7 @@ async fn watch_database(app: App, mut stop: watch::Receiver<bool>) {
                 if !pending.is_empty() {
                     tracing::error!(missing = pending.len(), "the database lacks migrations");
                 }
-                let missing = &app.0.feed.migrations_missing;
+                let missing = &app.0.database.migrations_missing;
                 missing.store(!pending.is_empty(), Ordering::Relaxed);
             }
             Err(error) => tracing::debug!(%error, "the schema was not looked at"),
@@ -149,29 +151,10 @@ async fn watch_database(app: App, mut stop: watch::Receiver<bool>) {
 }
 
 impl App {
-    /// Reads what is new in the feed. Every process does, always; a notification only shortens the wait.
-    /// Nothing is cached yet, so there is nothing to overwrite: requests read the facts themselves.
-    pub async fn poll_feed(&self) -> Result<usize> {
-        let state = &self.0.feed;
-        let mut read = 0;
-        loop {
-            let rows = self
-                .store()
-                .feed_after(state.applied.load(Ordering::Acquire), FEED_PAGE)
-                .await?;
-            if let Some(last) = rows.last() {
-                state.applied.store(last.seq, Ordering::Release);
-            }
-            read += rows.len();
-            if i64::try_from(rows.len()).unwrap_or(0) < FEED_PAGE {
-                break;
-            }
-        }
-        *state
-            .read_at
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
-        Ok(read)
+    /// After what time this process reads the feed though it heard nothing.
+    pub(crate) fn poll_interval(&self) -> Option<Duration> {
+        let settings = self.settings();
+        settings.faults.poll_interval(settings.feed_poll)
     }
 
     /// How far this machine's clock and the database's are apart.
@@ -184,14 +167,9 @@ impl App {
         let middle = (before.as_micros() + after.as_micros()) / 2;
         let offset = theirs.as_micros() - middle;
         self.0
-            .feed
+            .database
             .clock_offset_micros
             .store(offset, Ordering::Relaxed);
         Ok(Duration::from_micros(offset.unsigned_abs()))
-    }
-
-    /// Called by every use case that has committed something.
-    pub(crate) fn after_commit(&self) {
-        metrics::counter!("symbolon_changes_total").increment(1);
     }
 }

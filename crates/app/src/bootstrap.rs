@@ -67,7 +67,7 @@ impl App {
                 },
             )
             .await?;
-        let Ran::Done(begun) = ran else {
+        let Ran::Done { value: begun, .. } = ran else {
             return Err(Error::broken("a bootstrap is never replayed"));
         };
         Ok(Bootstrapped {

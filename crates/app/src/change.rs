@@ -24,6 +24,9 @@ pub struct Revealed<T> {
     pub record: T,
     pub secret: Option<Minted>,
     pub replayed: bool,
+    /// Where the feed tells of the change: what [`crate::App::effective`] waits for. `None` where there was
+    /// nothing to tell, and for a repeat.
+    pub position: Option<i64>,
 }
 
 /// A record, and whether this was a repeat of the request that changed it.
@@ -31,6 +34,8 @@ pub struct Revealed<T> {
 pub struct Replayed<T> {
     pub record: T,
     pub replayed: bool,
+    /// As in [`Revealed`].
+    pub position: Option<i64>,
 }
 
 /// The page of a list: strictly after `after`, at most `limit` items.
@@ -124,7 +129,11 @@ impl<T> Decided<T> {
 
 /// What became of a call.
 pub(crate) enum Ran<T> {
-    Done(T),
+    Done {
+        value: T,
+        /// Of its last row in the feed, where it wrote any.
+        position: Option<i64>,
+    },
     Replayed {
         outcome: Outcome,
         secret: Option<Minted>,
@@ -138,13 +147,15 @@ impl<T> Ran<T> {
         F: Future<Output = Result<T>>,
     {
         Ok(match self {
-            Self::Done(record) => Replayed {
-                record,
+            Self::Done { value, position } => Replayed {
+                record: value,
                 replayed: false,
+                position,
             },
             Self::Replayed { outcome, .. } => Replayed {
                 record: again(outcome).await?,
                 replayed: true,
+                position: None,
             },
         })
     }
@@ -157,15 +168,20 @@ impl<T> Ran<(T, Option<Minted>)> {
         F: Future<Output = Result<T>>,
     {
         Ok(match self {
-            Self::Done((record, secret)) => Revealed {
+            Self::Done {
+                value: (record, secret),
+                position,
+            } => Revealed {
                 record,
                 secret,
                 replayed: false,
+                position,
             },
             Self::Replayed { outcome, secret } => Revealed {
                 record: again(outcome).await?,
                 secret,
                 replayed: true,
+                position: None,
             },
         })
     }
@@ -292,19 +308,33 @@ impl App {
                     outcome,
                     secret: decided.sealed,
                 });
+                let is_so_already = decided.changes.is_empty();
                 Ok(Decision {
-                    value: decided.value,
+                    value: (decided.value, is_so_already),
                     changes: decided.changes,
                     save,
                 })
             })
             .await?;
         match changed {
-            Changed::Done(value) => {
-                self.after_commit();
-                Ok(Ran::Done(value))
+            Changed::Done {
+                value: (value, is_so_already),
+                position,
+            } => {
+                metrics::counter!("symbolon_changes_total").increment(1);
+                match position {
+                    Some(position) => self.apply_own(position).await,
+                    // Another process may have done it a moment ago: this one is not told "done" before it
+                    // goes by that.
+                    None if is_so_already => self.catch_up().await,
+                    None => {}
+                }
+                Ok(Ran::Done { value, position })
             }
-            Changed::Replayed(saved) if saved.same_request => self.replay(call.actor, *saved).await,
+            Changed::Replayed(saved) if saved.same_request => {
+                self.catch_up().await;
+                self.replay(call.actor, *saved).await
+            }
             Changed::Replayed(_) => Err(Code::IdempotencyKeyReused.into()),
         }
     }
@@ -327,16 +357,17 @@ impl App {
         let Some(found) = self.store().find_with_owners(id).await? else {
             return Ok(false);
         };
-        let facts = self.facts(found)?;
+        let loaded = self.facts(found)?;
+        let facts = loaded.view();
         let good = matches!(
-            standing(&facts, self.now()),
+            standing(facts, self.now()),
             Ok(()) | Err(Reason::NotYetValid)
         );
-        let reach = Reach::of(facts.account.id, facts.environment());
+        let (reach, scopes) = (facts.place(), facts.scopes().cloned().collect());
         // An access token may have been narrowed since its key made this.
         let allowed = match actor.access_token() {
-            Some(_) => actor.authority().may_grant(&facts.scopes(), reach),
-            None => actor.authority().may_mint(&facts.scopes(), reach),
+            Some(_) => actor.authority().may_grant(&scopes, reach),
+            None => actor.authority().may_mint(&scopes, reach),
         };
         Ok(good && allowed.is_ok())
     }
@@ -351,7 +382,7 @@ impl App {
             (Some(id), _) => {
                 let found = self.store().find_with_owners(id).await?;
                 let facts = found.map(|it| self.facts(it)).transpose()?;
-                facts.map(|it| Reach::of(it.account.id, it.environment()))
+                facts.map(|it| it.view().place())
             }
             (None, Some(id)) => {
                 let found = self.store().find_service_account(account, id).await?;

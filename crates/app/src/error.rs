@@ -1,11 +1,15 @@
 //! What a use case can answer instead: a refusal with its code, or that it cannot be done now, or at all.
 
+use crate::limiter::RateState;
 use symbolon_domain::{Code, Refusal};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     #[error("refused: {}", .0.code.as_str())]
     Refused(Refusal),
+    /// The caller's credential was used too often.
+    #[error("rate limited")]
+    RateLimited(RateState),
     /// The same request may pass later. The cause is for the log only.
     #[error("unavailable: {cause}")]
     Unavailable { cause: String },
@@ -20,6 +24,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(refusal) => refusal.code,
+            Self::RateLimited(_) => Code::RateLimited,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Broken { .. } => Code::Internal,
         }

@@ -39,7 +39,7 @@ impl App {
             Ok(()) => check("database", true, "answers".into()),
             Err(_) => check("database", false, "does not answer".into()),
         }
-        let missing = self.0.feed.migrations_missing();
+        let missing = self.0.database.migrations_missing();
         check(
             "schema",
             !missing,
@@ -50,7 +50,7 @@ impl App {
             }
             .into(),
         );
-        let age = self.0.feed.age();
+        let age = self.0.feed.age(&*self.0.clock);
         let fresh = age.is_some_and(|age| age <= self.settings().max_age);
         check(
             "feed",
@@ -59,7 +59,7 @@ impl App {
                 format!("read {} ms ago", age.as_millis())
             }),
         );
-        let offset = self.0.feed.clock_offset();
+        let offset = self.0.database.clock_offset();
         check(
             "clock",
             offset <= CLOCK_LIMIT,

@@ -47,6 +47,12 @@ pub(crate) fn sign(typ: &str, kid: &str, key: &Ed25519KeyPair, claims: &impl Ser
 }
 
 impl<'a> Parsed<'a> {
+    /// Whether it looks like one from afar.
+    pub fn may_be(text: &str) -> bool {
+        let dots = text.bytes().filter(|it| *it == b'.').count();
+        text.len() <= JWS_MAX && text.starts_with("ey") && dots == 2
+    }
+
     /// `None` unless the text is three parts of canonical base64url without padding, at most [`JWS_MAX`]
     /// bytes, with JSON objects in the first two that name no member twice, and a header that says which
     /// algorithm and none of what changes the meaning of a signature.

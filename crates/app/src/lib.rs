@@ -10,18 +10,25 @@ mod actor;
 mod authenticate;
 mod background;
 mod bootstrap;
+mod cache;
 mod change;
 mod confirmations;
 mod error;
 mod events;
+mod faults;
+mod feed;
 mod health;
 mod jose;
 mod key_file;
 mod keyring;
+mod limiter;
+mod nodes;
 mod notices;
 mod numbers;
 mod own_token;
 mod password;
+mod request_id;
+mod revocation;
 mod service_accounts;
 mod setup;
 mod signing_keys;
@@ -30,28 +37,37 @@ mod system;
 pub mod testing;
 mod tokens;
 mod uses;
+mod verify;
 mod work;
 
-pub use access_tokens::{AssertionGrant, IssuedAccessToken, OAuthFault};
+pub use access_tokens::{AssertionGrant, IssuedAccessToken, OAuthFault, Wanted};
 pub use account_tokens::AccountToken;
 pub use accounts::WhoAmI;
 pub use actor::{Actor, Call, Idempotency, Origin};
-pub use authenticate::Credentials;
+pub use authenticate::{Asker, Credentials, Evidence};
 pub use background::Background;
 pub use bootstrap::{Bootstrapped, Start};
 pub use change::{PageRequest, Replayed, Revealed, Slice};
 pub use confirmations::ConfirmationPage;
 pub use error::{Error, Result};
 pub use events::EventFilter;
+pub use faults::Faults;
+#[cfg(feature = "testing")]
+pub use faults::{Fault, Place};
 pub use health::{Check, Readiness};
 pub use key_file::{KeyFile, KeyFileError};
 pub use keyring::{KeyMismatch, Keyring};
+pub use limiter::RateState;
+pub use nodes::{Effective, Node, NodeState};
 pub use notices::{ConfirmationMail, Prepared};
 pub use service_accounts::{ServiceAccountFilter, ServiceAccountRecord};
 pub use setup::SetupPage;
+pub use signing_keys::PublishedKey;
 pub use symbolon_store::{JobOutcome, Lease, Retention, StartedJob, TokenSort};
 pub use system::{SystemClock, SystemDice};
 pub use tokens::{CredentialRecord, TokenFilter};
+pub use uses::{TokenUses, UseState};
+pub use verify::{Ask, AuthorizeAsk, Subject, Verified};
 pub use work::{MAX_ATTEMPTS, Schedule};
 
 use std::sync::Arc;
@@ -68,11 +84,19 @@ pub struct AppSettings {
     /// Facts older than this are not answered from.
     pub max_age: Duration,
     pub feed_poll: Duration,
+    /// Credentials that are remembered, at most.
+    pub cache_capacity: usize,
+    /// Access tokens and other JWTs whose signature is remembered as right, at most.
+    pub cache_access_tokens: usize,
+    /// Public ids that are remembered as naming nothing, at most, and for how long.
+    pub cache_negative_capacity: usize,
+    pub cache_negative_ttl: Duration,
     pub flush_interval: Duration,
     pub flush_size: usize,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency: Duration,
     pub retention: Retention,
+    pub faults: Faults,
 }
 
 impl Default for AppSettings {
@@ -82,6 +106,10 @@ impl Default for AppSettings {
             public_url: "http://127.0.0.1:8080".into(),
             max_age: Duration::from_secs(10),
             feed_poll: Duration::from_millis(500),
+            cache_capacity: 250_000,
+            cache_access_tokens: 50_000,
+            cache_negative_capacity: 10_000,
+            cache_negative_ttl: Duration::from_secs(5),
             flush_interval: Duration::from_secs(5),
             flush_size: 10_000,
             idempotency: DAY,
@@ -91,6 +119,7 @@ impl Default for AppSettings {
                 credentials: 400 * DAY,
                 feed: DAY,
             },
+            faults: Faults::default(),
         }
     }
 }
@@ -111,7 +140,15 @@ struct Inner {
     passwords: password::PasswordPool,
     signing_keys: signing_keys::SigningKeys,
     uses: uses::Uses,
-    feed: background::FeedState,
+    cache: cache::Cache,
+    gates: symbolon_store::gate::Gates<faults::Place>,
+    feed: feed::FeedState,
+    sole_account: feed::SoleAccount,
+    verdicts: verify::Verdicts,
+    database: background::DatabaseState,
+    /// How the other processes know this one.
+    node_id: std::sync::OnceLock<uuid::Uuid>,
+    started_at: Timestamp,
     jobs_signal: tokio::sync::Mutex<tokio::sync::watch::Receiver<u64>>,
     stopping: AtomicBool,
 }
@@ -126,7 +163,12 @@ impl App {
         settings: AppSettings,
     ) -> Self {
         let jobs_signal = tokio::sync::Mutex::new(store.signal(Signal::Jobs));
+        let started_at = clock.now();
         Self(Arc::new(Inner {
+            node_id: Default::default(),
+            gates: Default::default(),
+            started_at,
+            cache: cache::Cache::new(&settings, clock.clone()),
             store,
             keyring: Arc::new(keyring),
             clock,
@@ -135,7 +177,10 @@ impl App {
             settings,
             passwords: password::PasswordPool::new(),
             signing_keys: signing_keys::SigningKeys::default(),
-            feed: background::FeedState::default(),
+            feed: feed::FeedState::default(),
+            sole_account: feed::SoleAccount::default(),
+            verdicts: verify::Verdicts::default(),
+            database: background::DatabaseState::default(),
             jobs_signal,
             stopping: AtomicBool::new(false),
         }))
@@ -150,7 +195,7 @@ impl App {
     }
 
     pub fn new_request_id(&self) -> RequestId {
-        RequestId::new(self.now(), &mut *self.dice())
+        RequestId::new(self.now(), &mut request_id::Sequence(self))
     }
 
     /// What URLs begin with; no slash at the end.

@@ -412,6 +412,7 @@ impl App {
         Ok(Replayed {
             record: self.with_primary(changed.record).await?,
             replayed: changed.replayed,
+            position: changed.position,
         })
     }
 

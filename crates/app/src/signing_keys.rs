@@ -22,7 +22,9 @@ pub(crate) const API_TOKEN: &str = "api-token+jwt";
 pub(crate) const ACCESS_TOKEN: &str = "at+jwt";
 
 /// Another process may have let the next key take over; those that have retired still verify.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = signing::NOTICED_WITHIN;
+/// While the database cannot be asked, the keys are published as they were, until as long before now.
+const PUBLISHED_UNSEEN: Duration = signing::JWKS_MAX_AGE;
 /// For a `kid` that nobody here has heard of, the database is asked no more often than this.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -70,6 +72,14 @@ impl TokenSigner for Signer {
     }
 }
 
+/// The public half of a signing key, as others need it to verify what it signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedKey {
+    pub kid: String,
+    /// Ed25519, 32 bytes.
+    pub public_key: Vec<u8>,
+}
+
 /// What the database held at one time.
 struct Snapshot {
     loaded_at: Timestamp,
@@ -77,6 +87,8 @@ struct Snapshot {
     /// The active one, once it was unsealed: verifying takes the public halves alone.
     signer: OnceLock<Arc<Signer>>,
     public: HashMap<String, Vec<u8>>,
+    /// Oldest first.
+    published: Arc<[PublishedKey]>,
 }
 
 impl Snapshot {
@@ -112,11 +124,7 @@ impl SigningKeys {
 impl App {
     /// The key that signs now; made where there is none yet.
     pub(crate) async fn signer(&self) -> Result<Arc<Signer>> {
-        let mut snapshot = self.signing_snapshot(FRESH).await?;
-        if snapshot.active.is_none() {
-            self.maintain_signing_keys().await?;
-            snapshot = self.signing_snapshot(FRESH).await?;
-        }
+        let snapshot = self.snapshot_that_signs().await?;
         if let Some(it) = snapshot.signer.get() {
             return Ok(it.clone());
         }
@@ -124,6 +132,30 @@ impl App {
         let active = active.ok_or_else(|| Error::broken("no signing key is active"))?;
         let signer = Arc::new(self.unsealed(active)?);
         Ok(snapshot.signer.get_or_init(|| signer).clone())
+    }
+
+    /// The public halves of all keys that have signed something still in force, sign now, or will next:
+    /// oldest first. Made where there are none yet, so that whoever asks knows the first before it signs.
+    pub async fn published_keys(&self) -> Result<Arc<[PublishedKey]>> {
+        match self.snapshot_that_signs().await {
+            Ok(snapshot) => Ok(snapshot.published.clone()),
+            Err(error @ Error::Unavailable { .. }) => {
+                let last = self.0.signing_keys.loaded();
+                let last = last.filter(|it| it.is_younger_than(PUBLISHED_UNSEEN, self.now()));
+                last.map(|it| it.published.clone()).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the database holds, with a key that signs; made where there is none yet.
+    async fn snapshot_that_signs(&self) -> Result<Arc<Snapshot>> {
+        let snapshot = self.signing_snapshot(FRESH).await?;
+        if snapshot.active.is_some() {
+            return Ok(snapshot);
+        }
+        self.maintain_signing_keys().await?;
+        self.signing_snapshot(FRESH).await
     }
 
     /// The public half with this id, whatever its status. `None` when there is no such key.
@@ -159,7 +191,7 @@ impl App {
             })
             .await;
         match changed {
-            Ok(Changed::Done(became)) => {
+            Ok(Changed::Done { value: became, .. }) => {
                 for (kid, status) in became {
                     tracing::info!(%kid, status, "a signing key was made or has changed");
                 }
@@ -195,6 +227,13 @@ impl App {
             loaded_at: self.now(),
             active: rows.iter().find(is_active).cloned(),
             signer: OnceLock::new(),
+            published: rows
+                .iter()
+                .map(|row| PublishedKey {
+                    kid: row.id.to_string(),
+                    public_key: row.public_key.clone(),
+                })
+                .collect(),
             public: rows
                 .into_iter()
                 .map(|row| (row.id.to_string(), row.public_key))

@@ -1,5 +1,7 @@
 //! The machine's clock and randomness: the one place that asks for them.
 
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 use symbolon_domain::{Clock, Dice, Timestamp};
 
 /// The machine's clock.
@@ -16,6 +18,11 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 }
 

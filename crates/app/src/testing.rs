@@ -1,11 +1,13 @@
 //! The product on a fresh database with a clock that is moved and dice that repeat. Only for tests.
 
-use crate::{App, AppSettings, KeyFile, Keyring};
+use crate::{App, AppSettings, KeyFile, Keyring, Node, Place};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use symbolon_domain::dice::SeededDice;
 use symbolon_domain::time::ManualClock;
 use symbolon_domain::{Clock, Timestamp};
+use symbolon_store::gate::Held;
 use symbolon_store::testing::TestDatabase;
 
 /// 2026-11-22T00:00:00Z.
@@ -53,4 +55,27 @@ pub async fn app() -> TestApp {
         AppSettings::default(),
     )
     .await
+}
+
+/// What a test does itself that a process's background does otherwise.
+impl App {
+    /// Has requests rely on the test to read the feed.
+    pub fn follow_by_hand(&self) {
+        self.0.feed.is_followed.store(true, Ordering::Release);
+    }
+
+    /// How long the background would wait until it reads the feed again; `None` is for ever.
+    pub fn until_next_poll(&self) -> Option<Duration> {
+        self.poll_interval()
+    }
+
+    /// Reports how far the feed is applied, right now.
+    pub async fn report_now(&self, node: &Node) -> crate::Result<()> {
+        self.beat(node).await
+    }
+
+    /// Holds whatever comes by this place next.
+    pub fn hold_at(&self, place: Place) -> Held {
+        self.0.gates.close(place)
+    }
 }

@@ -2,17 +2,16 @@
 
 use crate::App;
 use crate::actor::{Actor, Call};
-use crate::authenticate::is_public_id;
 use crate::change::{Decided, Outcome, PageRequest, Replayed, Revealed, Slice, Tools, shown};
 use crate::error::{Error, Result};
 use crate::service_accounts::LOOKED_UP_AT_ONCE;
 use std::collections::{HashMap, HashSet};
 use symbolon_domain::change::{Changes, Target, View};
-use symbolon_domain::issue::{self, NewToken, Rotation};
+use symbolon_domain::issue::{self, NewToken, Rotation, TokenPatch};
 use symbolon_domain::retire::{self, Because};
 use symbolon_domain::{
-    AccountId, Code, Credential, CredentialId, CredentialKind, Owner, Permission, Reach, Refusal,
-    ScopeSet, ServiceAccount, ServiceAccountId, Timestamp,
+    AccountId, Code, Credential, CredentialId, CredentialKind, Owner, Permission, PublicId, Reach,
+    Refusal, ScopeSet, ServiceAccount, ServiceAccountId, Timestamp,
 };
 use symbolon_store::TokenQuery;
 
@@ -146,7 +145,7 @@ impl App {
         actor.enter_with_any(account, &[Permission::TokensRead, Permission::TokensWrite])?;
         self.visible_service_account(actor, account, service_account)
             .await?;
-        if !is_public_id(key_id) {
+        if PublicId::parse(key_id).is_none() {
             return Err(Code::NotFound.into());
         }
         let found = self
@@ -222,6 +221,29 @@ impl App {
         .await
     }
 
+    /// Changes what a token or key is called, and from where and how often it may be used. `if_match` is the
+    /// version that the change was thought out on.
+    pub async fn update_token(
+        &self,
+        call: &Call<'_>,
+        account: AccountId,
+        service_account: ServiceAccountId,
+        id: Id,
+        patch: TokenPatch,
+        if_match: Option<i64>,
+    ) -> Result<Replayed<CredentialRecord>> {
+        call.actor.enter(account, Permission::TokensWrite)?;
+        let target = of_service_account(account, service_account, Some(id));
+        self.change_token(call, account, target, move |view, tools| {
+            let old = view.credential(id)?;
+            if if_match.is_some_and(|wanted| wanted != old.version) {
+                return Err(Code::VersionMismatch.into());
+            }
+            issue::update_token(view, &tools.asking, id, patch, tools.mint.dice)
+        })
+        .await
+    }
+
     pub async fn suspend_token(
         &self,
         call: &Call<'_>,
@@ -262,12 +284,10 @@ impl App {
         service_account: ServiceAccountId,
         id: Id,
         because: Because,
-    ) -> Result<CredentialRecord> {
+    ) -> Result<Replayed<CredentialRecord>> {
         call.actor.enter(account, Permission::TokensWrite)?;
         let target = of_service_account(account, service_account, Some(id));
-        self.revoke(call, account, target, id, because)
-            .await
-            .map(|it| it.record)
+        self.revoke(call, account, target, id, because).await
     }
 
     /// Tokens that belong to the account or an environment directly, newest first.
@@ -299,17 +319,10 @@ impl App {
         account: AccountId,
         id: Id,
         because: Because,
-    ) -> Result<CredentialRecord> {
+    ) -> Result<Replayed<CredentialRecord>> {
         call.actor.enter(account, Permission::TokensWrite)?;
-        self.revoke(
-            call,
-            account,
-            Target::Credential { account, id },
-            id,
-            because,
-        )
-        .await
-        .map(|it| it.record)
+        let target = Target::Credential { account, id };
+        self.revoke(call, account, target, id, because).await
     }
 
     pub(crate) async fn revoke(
@@ -378,6 +391,7 @@ impl App {
         Ok(Replayed {
             record: self.with_uses(changed.record).await?,
             replayed: changed.replayed,
+            position: changed.position,
         })
     }
 

@@ -1,89 +1,211 @@
-//! The uses of credentials, coalesced in memory: nothing is written while a request waits.
+//! The uses of credentials, counted beside their facts and written in batches: nothing is written while a
+//! request waits.
 
 use crate::App;
+use crate::actor::Actor;
+use crate::cache::Cached;
 use crate::error::Result;
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use symbolon_domain::{CredentialId, Timestamp};
-use symbolon_store::UseMark;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use symbolon_domain::{AccountId, CredentialId, Permission, ServiceAccountId, Timestamp};
+use symbolon_store::{USE_BATCH, UseMark};
 
-/// Maps apart, so that requests on different cores seldom meet.
+/// Lists apart, so that requests on different cores seldom meet.
 const SHARDS: usize = 16;
+/// Days of which the daily counts are shown.
+const DAYS_SHOWN: i64 = 90;
 
+/// The credentials that were used since the last flush.
 pub(crate) struct Uses {
-    shards: [Mutex<HashMap<CredentialId, UseMark>>; SHARDS],
+    used: [Mutex<Used>; SHARDS],
     waiting: AtomicUsize,
     flush_size: usize,
+    /// Up to when all uses are written, in microseconds; zero before the first flush.
+    flushed_at: AtomicI64,
     pub(crate) full: tokio::sync::Notify,
+}
+
+#[derive(Default)]
+struct Used {
+    entries: Vec<Arc<Cached>>,
+    /// Uses of a day that ended before they were written.
+    earlier: Vec<UseMark>,
 }
 
 impl Uses {
     pub fn new(flush_size: usize) -> Self {
         Self {
-            shards: Default::default(),
+            used: Default::default(),
             waiting: AtomicUsize::new(0),
             flush_size,
+            flushed_at: AtomicI64::new(0),
             full: tokio::sync::Notify::new(),
         }
     }
 
-    fn lock(&self, shard: usize) -> std::sync::MutexGuard<'_, HashMap<CredentialId, UseMark>> {
-        // A panic while holding it cannot leave a map half changed that matters.
-        self.shards[shard % SHARDS]
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn shard(&self, credential: CredentialId) -> MutexGuard<'_, Used> {
+        // The last byte of a version 7 id is random.
+        lock(&self.used[usize::from(credential.0.as_bytes()[15]) % SHARDS])
     }
 
-    pub fn note(&self, credential: CredentialId, now: Timestamp) {
-        self.add(UseMark {
-            credential,
-            first_used_at: now,
-            last_used_at: now,
-            uses: 1,
-        });
-        if self.waiting.load(Ordering::Relaxed) >= self.flush_size {
-            self.full.notify_one();
+    /// Takes no lock but for the first use of a credential after a flush, and of a day.
+    pub fn note(&self, entry: &Arc<Cached>, now: Timestamp) {
+        let before =
+            Timestamp::from_micros(entry.last_used.fetch_max(now.as_micros(), Ordering::AcqRel));
+        if before.day() != now.day() && before < now {
+            let uses = entry.pending_uses.swap(0, Ordering::AcqRel);
+            if uses > 0 {
+                let mark = mark(entry, before, uses);
+                self.shard(entry.facts.id).earlier.push(mark);
+            }
+        }
+        if entry.pending_uses.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.shard(entry.facts.id).entries.push(entry.clone());
+            if self.waiting.fetch_add(1, Ordering::Relaxed) + 1 >= self.flush_size {
+                self.full.notify_one();
+            }
         }
     }
 
-    fn add(&self, mark: UseMark) {
-        // The last byte of a version 7 id is random.
-        let mut shard = self.lock(usize::from(mark.credential.0.as_bytes()[15]));
-        shard
-            .entry(mark.credential)
-            .and_modify(|it| {
-                it.first_used_at = it.first_used_at.min(mark.first_used_at);
-                it.last_used_at = it.last_used_at.max(mark.last_used_at);
-                it.uses += mark.uses;
-            })
-            .or_insert_with(|| {
-                self.waiting.fetch_add(1, Ordering::Relaxed);
-                mark
-            });
+    fn take(&self) -> Vec<(UseMark, Option<Arc<Cached>>)> {
+        let mut taken = Vec::new();
+        for shard in &self.used {
+            let Used { entries, earlier } = std::mem::take(&mut *lock(shard));
+            self.waiting.fetch_sub(entries.len(), Ordering::Relaxed);
+            taken.extend(earlier.into_iter().map(|mark| (mark, None)));
+            for entry in entries {
+                let uses = entry.pending_uses.swap(0, Ordering::AcqRel);
+                let last = Timestamp::from_micros(entry.last_used.load(Ordering::Acquire));
+                if uses > 0 {
+                    taken.push((mark(&entry, last, uses), Some(entry)));
+                }
+            }
+        }
+        taken
     }
 
-    fn take(&self) -> Vec<UseMark> {
-        let marks: Vec<UseMark> = (0..SHARDS)
-            .flat_map(|at| std::mem::take(&mut *self.lock(at)).into_values())
-            .collect();
-        self.waiting.fetch_sub(marks.len(), Ordering::Relaxed);
-        marks
+    fn put_back(&self, taken: impl Iterator<Item = (UseMark, Option<Arc<Cached>>)>) {
+        for (mark, entry) in taken {
+            let of_today = entry.filter(|entry| {
+                let last = Timestamp::from_micros(entry.last_used.load(Ordering::Acquire));
+                last.day() == mark.last_used_at.day()
+            });
+            match of_today {
+                // Back where it was counted, so that an outage does not pile up marks.
+                Some(entry) => {
+                    let uses = u32::try_from(mark.uses).unwrap_or(u32::MAX);
+                    if entry.pending_uses.fetch_add(uses, Ordering::AcqRel) == 0 {
+                        self.waiting.fetch_add(1, Ordering::Relaxed);
+                        self.shard(mark.credential).entries.push(entry);
+                    }
+                }
+                None => self.shard(mark.credential).earlier.push(mark),
+            }
+        }
+    }
+
+    /// Up to when every use of this process is written.
+    pub fn flushed_at(&self) -> Option<Timestamp> {
+        let micros = self.flushed_at.load(Ordering::Acquire);
+        (micros > 0).then_some(Timestamp::from_micros(micros))
     }
 }
 
+fn lock(shard: &Mutex<Used>) -> MutexGuard<'_, Used> {
+    // A panic while holding it cannot leave a list half changed that matters.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn mark(entry: &Cached, last: Timestamp, uses: u32) -> UseMark {
+    UseMark {
+        credential: entry.facts.id,
+        first_used_at: last,
+        last_used_at: last,
+        uses: i64::from(uses),
+    }
+}
+
+/// How well the use of a credential is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseState {
+    Used,
+    /// Every process has written what it counted since the credential is tracked, and there was no use.
+    Never,
+    /// No use is known, and not every process has written yet.
+    NotTrackedYet,
+}
+
+/// When and how often a credential was used.
+#[derive(Debug, Clone)]
+pub struct TokenUses {
+    pub state: UseState,
+    pub tracked_since: Timestamp,
+    /// Up to when every process has written what it counted. `None` when no process is running that counts.
+    pub tracked_until: Option<Timestamp>,
+    pub first_used_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub uses: i64,
+    /// Days since 1970 (UTC) with uses, the last 90 days, oldest first.
+    pub days: Vec<(i64, i64)>,
+}
+
 impl App {
-    /// Writes what was noted since the last flush; returns for how many credentials. What cannot be
+    /// Writes what was counted since the last flush; returns for how many credentials. What cannot be
     /// written now is kept for the next flush.
     pub async fn flush_uses(&self) -> Result<usize> {
-        let marks = self.0.uses.take();
-        if marks.is_empty() {
-            return Ok(0);
+        let uses = &self.0.uses;
+        let until = self.now();
+        let mut taken = uses.take();
+        let all = taken.len();
+        // In an order that all processes share.
+        taken.sort_unstable_by_key(|(mark, _)| mark.credential);
+        while !taken.is_empty() {
+            let rest = taken.split_off(taken.len().min(USE_BATCH));
+            let marks: Vec<UseMark> = taken.iter().map(|(mark, _)| *mark).collect();
+            if let Err(error) = self.store().record_uses(&marks).await {
+                uses.put_back(taken.into_iter().chain(rest));
+                return Err(error.into());
+            }
+            taken = rest;
         }
-        if let Err(error) = self.store().record_uses(&marks).await {
-            marks.into_iter().for_each(|mark| self.0.uses.add(mark));
-            return Err(error.into());
-        }
-        Ok(marks.len())
+        uses.flushed_at.store(until.as_micros(), Ordering::Release);
+        Ok(all)
+    }
+
+    /// When and how often a token or key of a service account was used.
+    pub async fn token_uses(
+        &self,
+        actor: &Actor,
+        account: AccountId,
+        service_account: ServiceAccountId,
+        id: CredentialId,
+    ) -> Result<TokenUses> {
+        actor.enter_to_read(account, Permission::TokensRead)?;
+        let it = self
+            .find_token(actor, account, service_account, id)
+            .await?
+            .it;
+        let now = self.now();
+        let tracked_since = self.store().uses_tracked_since().await?.max(it.created_at);
+        // In this order: what is flushed between two reads must not look as if it had been looked for.
+        let tracked_until = self.store().uses_flushed_until(now).await?;
+        let since = now.day() - DAYS_SHOWN + 1;
+        let days = self.store().credential_days(id, since).await?;
+        let used = self.store().uses(&[id]).await?.get(&id).copied();
+        let state = match used {
+            Some(_) => UseState::Used,
+            None if tracked_until.is_some_and(|until| until > tracked_since) => UseState::Never,
+            None => UseState::NotTrackedYet,
+        };
+        let used = used.unwrap_or_default();
+        Ok(TokenUses {
+            state,
+            tracked_since,
+            tracked_until,
+            first_used_at: used.first_used_at,
+            last_used_at: used.last_used_at,
+            uses: used.uses,
+            days,
+        })
     }
 }

@@ -23,7 +23,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// The page for an error of a use case.
 pub fn page(request: &HttpRequest, purpose: Purpose, error: &Error) -> HttpResponse {
     let lang = response::reader(request, None);
-    let tag = || RequestTag::of(request).shown;
+    let tag = || RequestTag::of(request).shown.to_string();
     let (status, name, tone) = match error.code() {
         Code::LinkUnknown | Code::NotFound => (StatusCode::NOT_FOUND, "link-unknown", Tone::Plain),
         Code::LinkUsed => match purpose {

@@ -81,7 +81,7 @@ async fn panics_become_pages<B: MessageBody + 'static>(
         Some(answer) => answer.map(ServiceResponse::map_into_boxed_body),
         None => {
             tracing::error!(request_id = %tag.shown, "a page panicked");
-            let page = failure::internal(lang, tag.shown);
+            let page = failure::internal(lang, tag.shown.to_string());
             // The request is gone with the panic, so the page travels as an error.
             Err(InternalError::from_response("a page panicked", page).into())
         }

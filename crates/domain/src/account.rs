@@ -173,6 +173,8 @@ pub fn create(
         account.id,
         dice,
     ));
+    // Whoever answered for the only account there was has to hear of this one.
+    changes.mark_account(&account);
     changes.new_accounts.push(account.clone());
     Ok((account, changes))
 }

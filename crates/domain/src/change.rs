@@ -180,7 +180,7 @@ pub struct FeedMark {
     pub version: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FeedKind {
     Account,
     ServiceAccount,

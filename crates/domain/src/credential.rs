@@ -2,6 +2,8 @@
 
 use crate::authority::ActorRef;
 use crate::id::{AccountId, CredentialId, EnvironmentId, ServiceAccountId};
+use crate::network::AllowedNetworks;
+use crate::rate::RateLimit;
 use crate::refusal::{Code, Refusal};
 use crate::scope::ScopeSet;
 use crate::secret::Sealed;
@@ -131,6 +133,9 @@ pub struct Credential {
     /// It may do whatever its service account may at the time.
     pub inherits_scopes: bool,
     /// The one whose fields the service account shows as its own.
+    /// From where it may be used.
+    pub allowed_networks: AllowedNetworks,
+    pub rate_limit: Option<RateLimit>,
     pub is_primary: bool,
     /// The id of the first credential of a line of rotations.
     pub family_id: CredentialId,
@@ -210,25 +215,18 @@ impl Credential {
         self.expires_at.map(|end| end.since(self.created_at))
     }
 
-    /// Its status under a service account in this state, which revokes its credentials with itself.
-    pub fn status_under(&self, owner: Option<&ServiceAccountStatus>) -> &'static str {
-        if self.is_revoked_under(owner) {
+    /// Its status under a service account, which revokes its credentials with itself.
+    pub fn status_under(&self, owner_is_revoked: bool) -> &'static str {
+        if self.is_revoked() || owner_is_revoked {
             "revoked"
         } else {
             self.status.as_str()
         }
     }
 
-    fn is_revoked_under(&self, owner: Option<&ServiceAccountStatus>) -> bool {
-        self.is_revoked() || matches!(owner, Some(ServiceAccountStatus::Revoked { .. }))
-    }
-
-    /// As [`Self::available_actions`], under a service account in this state.
-    pub fn available_actions_under(
-        &self,
-        owner: Option<&ServiceAccountStatus>,
-    ) -> AvailableActions {
-        if self.is_revoked_under(owner) {
+    /// As [`Self::available_actions`], under such a service account.
+    pub fn available_actions_under(&self, owner_is_revoked: bool) -> AvailableActions {
+        if self.is_revoked() || owner_is_revoked {
             return AvailableActions {
                 delete: self.deleted_at.is_none(),
                 ..Default::default()
@@ -334,6 +332,8 @@ mod tests {
             sealed_secret: None,
             scopes: ScopeSet::default(),
             inherits_scopes: false,
+            allowed_networks: AllowedNetworks::default(),
+            rate_limit: None,
             is_primary: false,
             family_id: id,
             status: CredentialStatus::Active,

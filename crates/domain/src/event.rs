@@ -36,6 +36,7 @@ kinds! {
     ServiceAccountActivated = "service_account.activated",
     ServiceAccountRevoked = "service_account.revoked",
     TokenIssued = "token.issued",
+    TokenUpdated = "token.updated",
     TokenRotated = "token.rotated",
     TokenSuspended = "token.suspended",
     TokenActivated = "token.activated",

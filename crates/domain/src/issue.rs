@@ -4,7 +4,7 @@
 mod amend;
 mod rotation;
 
-pub use amend::{ServiceAccountPatch, update_service_account};
+pub use amend::{ServiceAccountPatch, TokenPatch, update_service_account, update_token};
 pub use rotation::{Rotation, rotate};
 
 use crate::account::{Account, AccountStatus, ExpiryRequest};
@@ -16,6 +16,8 @@ use crate::dice::Dice;
 use crate::event::{Event, EventKind};
 use crate::id::{CredentialId, EnvironmentId, ServiceAccountId};
 use crate::label::{EmailAddress, Language, Name, Username};
+use crate::network::AllowedNetworks;
+use crate::rate::RateLimit;
 use crate::refusal::{Code, FieldCode, FieldError, Refusal};
 use crate::scope::ScopeSet;
 use crate::secret::{ApiTokenClaims, Minted, Sealer, TokenSigner};
@@ -31,6 +33,22 @@ pub struct Mint<'a> {
     pub signer: Option<&'a dyn TokenSigner>,
     /// The version of the link key that new confirmations are signed with.
     pub link_key_version: i32,
+}
+
+/// From where and how often a credential may be used; as a rule from everywhere, and ever so often.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub allowed_networks: AllowedNetworks,
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl Limits {
+    fn of(credential: &Credential) -> Self {
+        Self {
+            allowed_networks: credential.allowed_networks.clone(),
+            rate_limit: credential.rate_limit,
+        }
+    }
 }
 
 /// A service account as asked for.
@@ -50,6 +68,8 @@ pub struct NewServiceAccount {
     pub basic_auth_enabled: bool,
     /// Of the first token.
     pub expiry: ExpiryRequest,
+    /// Of the first token.
+    pub limits: Limits,
     /// The address of the user who asks, where a user does.
     pub creator_email: Option<EmailAddress>,
 }
@@ -69,6 +89,7 @@ impl NewServiceAccount {
             scopes: ScopeSet::default(),
             basic_auth_enabled: false,
             expiry: ExpiryRequest::default(),
+            limits: Limits::default(),
             creator_email: None,
         }
     }
@@ -100,6 +121,7 @@ pub struct NewToken {
     pub expiry: ExpiryRequest,
     pub not_before: Option<Timestamp>,
     pub grant: Grant,
+    pub limits: Limits,
     /// What its text begins with, where not with the account's prefix.
     pub prefix: Option<TokenPrefix>,
 }
@@ -113,6 +135,7 @@ impl Default for NewToken {
             expiry: ExpiryRequest::default(),
             not_before: None,
             grant: Grant::default(),
+            limits: Limits::default(),
             prefix: None,
         }
     }
@@ -184,6 +207,7 @@ pub fn create_service_account(
     let issued = if new.first_token {
         let draft = Draft {
             grant: Grant::Only(new.scopes),
+            limits: new.limits,
             is_primary: true,
             expires_at,
             ..Draft::of(Owner::ServiceAccount(it.id))
@@ -258,6 +282,7 @@ pub fn issue_token(
         prefix: new.prefix,
         description: new.description,
         grant: new.grant,
+        limits: new.limits,
         not_before: new.not_before,
         expires_at,
         ..Draft::of(Owner::ServiceAccount(it.id))
@@ -294,6 +319,7 @@ pub fn issue_direct(
         prefix: new.prefix,
         description: new.description,
         grant: new.grant,
+        limits: new.limits,
         not_before: new.not_before,
         expires_at,
         ..Draft::of(environment.map_or(Owner::Account, Owner::Environment))
@@ -353,6 +379,7 @@ struct Draft {
     prefix: Option<TokenPrefix>,
     description: Option<String>,
     grant: Grant,
+    limits: Limits,
     is_primary: bool,
     family: Option<CredentialId>,
     not_before: Option<Timestamp>,
@@ -367,6 +394,7 @@ impl Draft {
             prefix: None,
             description: None,
             grant: Grant::default(),
+            limits: Limits::default(),
             is_primary: false,
             family: None,
             not_before: None,
@@ -426,6 +454,8 @@ fn write_credential(
         description: draft.description,
         scopes,
         inherits_scopes,
+        allowed_networks: draft.limits.allowed_networks,
+        rate_limit: draft.limits.rate_limit,
         is_primary: draft.is_primary,
         family_id: draft.family.unwrap_or(id),
         status: CredentialStatus::Active,

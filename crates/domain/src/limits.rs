@@ -44,3 +44,9 @@ pub const SIGNING_KEY_LEAD: Duration = DAY;
 pub const IDEMPOTENCY_KEY_MAX: usize = 200;
 /// The longest reason or note that goes with a suspension or revocation.
 pub const NOTE_MAX: usize = 500;
+/// Networks from which one credential may be used: more belong into a firewall.
+pub const NETWORKS_MAX: usize = 50;
+/// The most uses that a rate limit counts.
+pub const RATE_LIMIT_MAX: u32 = 1_000_000;
+/// The longest period of a rate limit.
+pub const RATE_PERIOD_MAX: Duration = DAY;

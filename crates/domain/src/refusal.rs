@@ -35,6 +35,8 @@ codes! {
     /// The account demands a confirmed contact, and this service account has none.
     ContactUnconfirmed = "contact_unconfirmed",
     RateLimited = "rate_limited",
+    /// The instance has more than one account, and the request names none.
+    AccountRequired = "account_required",
     /// Nobody makes a credential stronger than their own.
     MintExceedsAuthority = "mint_exceeds_authority",
     /// A scope lies outside the service account's, or the account's ceiling.
@@ -171,6 +173,8 @@ pub enum FieldCode {
     UnexpectedRefType,
     NotAScope,
     NotAPrefix,
+    NotANetwork,
+    NotAnAddress,
     /// One of a list.
     NotAllowed {
         allowed: String,
@@ -211,6 +215,8 @@ impl FieldCode {
             Self::UnexpectedRefType => "unexpected_ref_type",
             Self::NotAScope => "not_a_scope",
             Self::NotAPrefix => "not_a_prefix",
+            Self::NotANetwork => "not_a_network",
+            Self::NotAnAddress => "not_an_address",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NotFound => "not_found",
             Self::BeyondPolicy { .. } => "beyond_policy",

@@ -192,12 +192,15 @@ pub fn delete_token(
     id: CredentialId,
     dice: &mut dyn Dice,
 ) -> Result<(Credential, Changes), Refusal> {
-    let owner = view.service_account.as_ref().map(|it| &it.status);
+    let owner = view.service_account.as_ref();
     let mut credential = view.credential(id)?.clone();
     if credential.deleted_at.is_some() {
         return Err(Code::NotFound.into());
     }
-    if !credential.available_actions_under(owner).delete {
+    if !credential
+        .available_actions_under(owner.is_some_and(ServiceAccount::is_revoked))
+        .delete
+    {
         return Err(Code::InvalidAction.into());
     }
     credential.deleted_at = Some(asking.now);

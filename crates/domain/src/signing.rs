@@ -5,9 +5,22 @@ use crate::id::SigningKeyId;
 use crate::limits;
 use crate::secret::Sealed;
 use crate::time::Timestamp;
+use std::time::Duration;
+
+/// How long anybody may keep the published keys before asking again.
+pub const JWKS_MAX_AGE: Duration = Duration::from_secs(3600);
+/// How late a process may notice what another one did to the keys.
+pub const NOTICED_WITHIN: Duration = Duration::from_secs(60);
+
+// Whoever asks any process gets to know a key before it first signs, however long they keep the answer, with
+// as much again for clocks that differ.
+const _: () = assert!(
+    2 * (JWKS_MAX_AGE.as_secs() + NOTICED_WITHIN.as_secs()) <= limits::SIGNING_KEY_LEAD.as_secs()
+);
 
 /// Next → active → retired. A key is published in all three: before it signs, so that nobody meets a
-/// signature by a key unheard of, and afterwards, until its last token has ended.
+/// signature by a key unheard of, and afterwards, until its last token has ended. Only the very first signs
+/// as soon as it is made: until then nobody can have met a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SigningKeyStatus {
     Next,
@@ -136,12 +149,18 @@ mod tests {
         #[test]
         fn one_signs_and_one_waits(gaps in proptest::collection::vec(0i64..200, 1..40)) {
             let (mut keys, mut dice, mut now) = (Vec::new(), SeededDice::new(1), 0);
+            let mut first_signed: Vec<(Timestamp, Timestamp)> = Vec::new();
             for gap in gaps {
                 now += gap * DAY;
                 let at = Timestamp::from_micros(now);
                 step(&mut keys, at, &mut dice);
                 prop_assert_eq!((count(&keys, "active"), count(&keys, "next")), (1, 1));
                 prop_assert!(!step(&mut keys, at, &mut dice), "twice at once changes nothing");
+                let active = keys.iter().find_map(|key| match key.status {
+                    SigningKeyStatus::Active { at } => Some((at, key.created_at)),
+                    _ => None,
+                });
+                first_signed.extend(active.filter(|it| first_signed.last() != Some(it)));
             }
             let mut starts: Vec<_> = keys.iter().filter_map(|key| match key.status {
                 SigningKeyStatus::Retired { at } => Some(at),
@@ -150,6 +169,9 @@ mod tests {
             starts.sort();
             for pair in starts.windows(2) {
                 prop_assert!(pair[1] >= pair[0].plus(limits::SIGNING_KEY_PERIOD));
+            }
+            for (at, made) in first_signed.into_iter().skip(1) {
+                prop_assert!(at >= made.plus(limits::SIGNING_KEY_LEAD), "made at {made}, signs at {at}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z: what both databases keep without loss.
@@ -24,6 +24,11 @@ impl Timestamp {
 
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
+    }
+
+    /// Whole days since 1970, in UTC.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000_000)
     }
 
     /// Parses RFC 3339 with any offset; digits beyond microseconds are cut off.
@@ -91,32 +96,49 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// What time it is. The machine's clock lives in `app`; tests move a [`ManualClock`].
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment before: it never goes back, whatever is done to the time of day.
+    fn monotonic(&self) -> Duration;
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    /// Microseconds by which it was moved forward in all.
+    moved: AtomicU64,
+}
 
 impl ManualClock {
     pub fn new(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.as_micros()))
+        Self {
+            now: AtomicI64::new(start.as_micros()),
+            moved: AtomicU64::new(0),
+        }
     }
 
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(
-            i64::try_from(span.as_micros()).unwrap_or(i64::MAX),
-            Ordering::SeqCst,
-        );
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        self.moved.fetch_add(micros, Ordering::SeqCst);
+        let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+        self.now.fetch_add(micros, Ordering::SeqCst);
     }
 
+    /// Sets the time of day. Set back, it stands still as a measure of time.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.as_micros(), Ordering::SeqCst);
+        let before = self.now.swap(now.as_micros(), Ordering::SeqCst);
+        let forward = u64::try_from(now.as_micros() - before).unwrap_or(0);
+        self.moved.fetch_add(forward, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.moved.load(Ordering::SeqCst))
     }
 }
 

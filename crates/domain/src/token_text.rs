@@ -58,6 +58,37 @@ impl From<TokenPrefix> for String {
     }
 }
 
+/// What finds a credential: 16 base62 characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublicId([u8; PUBLIC_ID_LEN]);
+
+impl PublicId {
+    /// `None` unless it has the length and only letters and digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; PUBLIC_ID_LEN] = text.as_bytes().try_into().ok()?;
+        bytes
+            .iter()
+            .all(u8::is_ascii_alphanumeric)
+            .then_some(Self(bytes))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("letters and digits are ASCII")
+    }
+}
+
+impl std::fmt::Debug for PublicId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::fmt::Display for PublicId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The parts of a well-formed token text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenText<'a> {

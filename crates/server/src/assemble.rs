@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use symbolon_app::{
-    App, AppSettings, KeyFile, KeyFileError, KeyMismatch, Keyring, Retention, SystemClock,
+    App, AppSettings, Faults, KeyFile, KeyFileError, KeyMismatch, Keyring, Retention, SystemClock,
     SystemDice,
 };
 use symbolon_domain::Clock;
@@ -161,6 +161,10 @@ pub fn app(settings: &Settings, store: Store, keyring: Keyring, public_url: Stri
         public_url,
         max_age: settings.cache.max_age,
         feed_poll: settings.cache.feed_poll,
+        cache_capacity: settings.cache.capacity,
+        cache_access_tokens: settings.cache.access_tokens,
+        cache_negative_capacity: settings.cache.negative_capacity,
+        cache_negative_ttl: settings.cache.negative_ttl,
         flush_interval: settings.uses.flush_interval,
         flush_size: settings.uses.flush_size,
         idempotency: retention.idempotency,
@@ -170,6 +174,7 @@ pub fn app(settings: &Settings, store: Store, keyring: Keyring, public_url: Stri
             credentials: retention.credentials,
             feed: retention.feed,
         },
+        faults: Faults::default(),
     };
     App::new(
         store,

@@ -10,7 +10,7 @@ use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use symbolon_app::{App, Background};
+use symbolon_app::{App, Background, Node};
 use symbolon_web::{BodyLimits, MetricsText, TrustedProxies};
 use symbolon_worker::Worker;
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,7 +95,11 @@ pub async fn run(
             );
         }
     }
-    let background = Background::start(&app);
+    let node = (role != Role::Worker).then(|| node(role));
+    if let Some(node) = &node {
+        app.join(node).await?;
+    }
+    let background = Background::start(&app, node);
     if serve {
         first_start::greet(&app, &settings).await?;
     }
@@ -168,6 +172,19 @@ pub async fn run(
     match failed {
         Some(cause) => Err(cause.into()),
         None => Ok(()),
+    }
+}
+
+/// How this process is called among those that answer.
+fn node(role: Role) -> Node {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "localhost",
+        host => host,
+    };
+    Node {
+        name: format!("{host}:{}", std::process::id()),
+        role: role.name(),
     }
 }
 

@@ -116,3 +116,18 @@ impl Store {
         row.map(ConfirmationRow::value).transpose()
     }
 }
+
+impl Store {
+    /// The only account of the instance; `None` where there are several, or none.
+    pub async fn sole_account(&self) -> Result<Option<AccountId>> {
+        let ids: Vec<Uid> = read!(self, |c| accounts::table
+            .select(accounts::id)
+            .limit(2)
+            .load(c)
+            .await)?;
+        match ids[..] {
+            [one] => Ok(Some(AccountId(one.0))),
+            _ => Ok(None),
+        }
+    }
+}

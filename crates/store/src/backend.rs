@@ -240,6 +240,25 @@ macro_rules! read {
     };
 }
 
+/// Runs one statement by itself on either database, for writing: its own transaction, without the round trips
+/// of `BEGIN` and `COMMIT`.
+macro_rules! alone {
+    ($store:expr, |$c:ident| $body:expr) => {
+        match &$store.backend {
+            $crate::backend::Backend::Pg { pool, .. } => {
+                let mut held: $crate::backend::PgObject = pool.get().await?;
+                let $c: &mut diesel_async::AsyncPgConnection = &mut held;
+                $body
+            }
+            $crate::backend::Backend::Lite { write, .. } => {
+                let mut held: $crate::backend::LiteObject = write.get().await?;
+                let $c: &mut $crate::backend::Lite = &mut held;
+                $body
+            }
+        }
+    };
+}
+
 /// Runs one body in a transaction on either database: `BEGIN` on PostgreSQL, `BEGIN IMMEDIATE` on SQLite.
 /// Within it `locked!(query, for_update | for_share)` and `locked!(query, skip)` lock rows on PostgreSQL;
 /// SQLite's one writer needs no locks. `on_pg!(…)` is left out on SQLite.
@@ -296,4 +315,4 @@ macro_rules! tx {
     };
 }
 
-pub(crate) use {read, tx};
+pub(crate) use {alone, read, tx};

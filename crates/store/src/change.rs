@@ -4,6 +4,7 @@
 use crate::Store;
 use crate::backend::tx;
 use crate::error::{Error, Result, is_lock_timeout};
+use crate::gate::Gates;
 use crate::idempotency::{Claim, ClaimRow, Save, Saved};
 use crate::rows::*;
 use crate::schema::*;
@@ -30,9 +31,45 @@ pub struct Decision<T> {
 
 /// What became of a change.
 pub enum Changed<T> {
-    Done(T),
+    Done {
+        value: T,
+        /// Of its last row in the feed, where it wrote any.
+        position: Option<i64>,
+    },
     /// The request was claimed before; nothing was decided or written.
     Replayed(Box<Saved>),
+}
+
+/// Where a test may hold a change while its transaction is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangePlace {
+    /// All is written but the feed; the feed is not locked yet.
+    BeforeFeed,
+    /// The feed's rows are written, too; the commit is next.
+    BeforeCommit,
+}
+
+/// What tests change about changes.
+#[derive(Default)]
+pub(crate) struct ChangeHooks {
+    pub gates: Gates<ChangePlace>,
+    /// A fault to be found: rows of the feed become visible in whatever order their transactions commit.
+    #[cfg(feature = "testing")]
+    pub skips_feed_lock: std::sync::atomic::AtomicBool,
+}
+
+impl ChangeHooks {
+    #[cfg(feature = "testing")]
+    fn locks_feed(&self) -> bool {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        // Named in full: diesel gives everything a `load` of its own.
+        !AtomicBool::load(&self.skips_feed_lock, Ordering::Relaxed)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    const fn locks_feed(&self) -> bool {
+        true
+    }
 }
 
 impl Store {
@@ -581,28 +618,33 @@ impl Store {
                 .execute(c)
                 .await?;
             }
+            let mut position = None;
+            self.hooks.gates.pass(ChangePlace::BeforeFeed).await;
             // Last of all, and nothing is locked after it.
             if !changes.feed.is_empty() {
-                on_pg!(
+                on_pg!(if self.hooks.locks_feed() {
                     diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
                         .bind::<diesel::sql_types::BigInt, _>(FEED_LOCK)
                         .execute(c)
-                        .await?
-                );
+                        .await?;
+                });
                 for mark in &changes.feed {
-                    diesel::insert_into(feed::table)
+                    let seq: i64 = diesel::insert_into(feed::table)
                         .values((
                             feed::kind.eq(mark.kind.as_str()),
                             feed::id.eq(Uid(mark.id)),
                             feed::version.eq(mark.version),
                             feed::at.eq(Ts(now)),
                         ))
-                        .execute(c)
+                        .returning(feed::seq)
+                        .get_result(c)
                         .await?;
+                    position = Some(seq);
                 }
             }
+            self.hooks.gates.pass(ChangePlace::BeforeCommit).await;
             raised = (!changes.feed.is_empty(), !changes.jobs.is_empty());
-            Ok(Changed::Done(value))
+            Ok(Changed::Done { value, position })
         });
         let outcome = outcome?;
         if raised.0 {

@@ -23,9 +23,18 @@ pub struct FoundCredential {
     pub account: AccountFacts,
 }
 
+/// What was read again because the feed named it.
+#[derive(Debug, Clone, Default)]
+pub struct FreshFacts {
+    pub credentials: Vec<FoundCredential>,
+    pub service_accounts: Vec<ServiceAccountFacts>,
+    pub accounts: Vec<AccountFacts>,
+}
+
 /// How often and when a credential was used, as far as flushed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CredentialUse {
+    pub first_used_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
     pub uses: i64,
 }
@@ -81,24 +90,11 @@ macro_rules! with_owners {
 }
 
 fn found_credential((credential, owner, account): WithOwners) -> Result<FoundCredential> {
-    let account = account.value()?;
-    let service_account = owner.map(ServiceAccountRow::value).transpose()?;
+    let owner = owner.map(ServiceAccountRow::value).transpose()?;
     Ok(FoundCredential {
         credential: credential.value()?,
-        service_account: service_account.map(|it| ServiceAccountFacts {
-            id: it.id,
-            status: it.status,
-            environment_id: it.environment_id,
-            scopes: it.scopes,
-            basic_auth_enabled: it.basic_auth_enabled,
-            contact_ever_confirmed: it.contact_confirmed_at.is_some(),
-        }),
-        account: AccountFacts {
-            id: account.id,
-            status: account.status,
-            max_lifetime: account.policy.max_lifetime,
-            require_confirmed_contact: account.policy.require_confirmed_contact,
-        },
+        service_account: owner.as_ref().map(ServiceAccountFacts::from),
+        account: AccountFacts::from(&account.value()?),
     })
 }
 
@@ -119,6 +115,48 @@ impl Store {
             .await
             .optional())?;
         found.map(found_credential).transpose()
+    }
+
+    /// What became of these by now, by their ids. What is gone is left out.
+    pub async fn fresh_facts(
+        &self,
+        credentials: &[CredentialId],
+        service_accounts: &[ServiceAccountId],
+        accounts: &[AccountId],
+    ) -> Result<FreshFacts> {
+        let mut fresh = FreshFacts::default();
+        for ids in credentials.chunks(500) {
+            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
+            let rows: Vec<WithOwners> = read!(self, |c| with_owners!(credentials::id.eq_any(ids))
+                .load(c)
+                .await)?;
+            for row in rows {
+                fresh.credentials.push(found_credential(row)?);
+            }
+        }
+        for ids in service_accounts.chunks(500) {
+            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
+            let rows: Vec<ServiceAccountRow> = read!(self, |c| service_accounts::table
+                .filter(service_accounts::id.eq_any(ids))
+                .select(ServiceAccountRow::as_select())
+                .load(c)
+                .await)?;
+            for row in rows {
+                fresh.service_accounts.push((&row.value()?).into());
+            }
+        }
+        for ids in accounts.chunks(500) {
+            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
+            let rows: Vec<AccountRow> = read!(self, |c| accounts::table
+                .filter(accounts::id.eq_any(ids))
+                .select(AccountRow::as_select())
+                .load(c)
+                .await)?;
+            for row in rows {
+                fresh.accounts.push((&row.value()?).into());
+            }
+        }
+        Ok(fresh)
     }
 
     pub async fn find_credential(
@@ -305,20 +343,22 @@ impl Store {
 
     pub async fn uses(&self, of: &[CredentialId]) -> Result<HashMap<CredentialId, CredentialUse>> {
         let ids: Vec<Uid> = of.iter().map(|id| Uid(id.0)).collect();
-        let rows: Vec<(Uid, Ts, i64)> = read!(self, |c| credential_use::table
+        let rows: Vec<(Uid, Ts, Ts, i64)> = read!(self, |c| credential_use::table
             .filter(credential_use::credential_id.eq_any(ids))
             .select((
                 credential_use::credential_id,
+                credential_use::first_used_at,
                 credential_use::last_used_at,
                 credential_use::uses
             ))
             .load(c)
             .await)?;
-        let of_row = |(id, at, uses): (Uid, Ts, i64)| {
+        let of_row = |(id, first, last, uses): (Uid, Ts, Ts, i64)| {
             (
                 CredentialId(id.0),
                 CredentialUse {
-                    last_used_at: Some(at.0),
+                    first_used_at: Some(first.0),
+                    last_used_at: Some(last.0),
                     uses,
                 },
             )

@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::backend::read;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::feed;
 use crate::types::Uid;
 use diesel::prelude::*;
@@ -16,35 +16,40 @@ pub struct FeedRow {
     pub mark: Option<FeedMark>,
 }
 
+type Columns = (i64, String, Uid, i64);
+
+fn of_row((seq, kind, id, version): Columns) -> FeedRow {
+    FeedRow {
+        seq,
+        mark: FeedKind::parse(&kind).map(|kind| FeedMark {
+            kind,
+            id: id.0,
+            version,
+        }),
+    }
+}
+
 impl Store {
-    /// The rows after a position, oldest first.
-    pub async fn feed_after(&self, seq: i64, limit: i64) -> Result<Vec<FeedRow>> {
-        let rows: Vec<(i64, String, Uid, i64)> = read!(self, |c| feed::table
-            .filter(feed::seq.gt(seq))
+    /// The rows from this position on, itself included, oldest first.
+    pub async fn feed_from(&self, seq: i64, limit: i64) -> Result<Vec<FeedRow>> {
+        let rows: Vec<Columns> = read!(self, |c| feed::table
+            .filter(feed::seq.ge(seq))
             .order(feed::seq)
             .limit(limit)
             .select((feed::seq, feed::kind, feed::id, feed::version))
             .load(c)
             .await)?;
-        let of_row = |(seq, kind, id, version): (i64, String, Uid, i64)| FeedRow {
-            seq,
-            mark: FeedKind::parse(&kind).map(|kind| FeedMark {
-                kind,
-                id: id.0,
-                version,
-            }),
-        };
         Ok(rows.into_iter().map(of_row).collect())
     }
 
-    /// The oldest and the newest position kept; `None` while the feed is empty.
-    pub async fn feed_bounds(&self) -> Result<Option<(i64, i64)>> {
-        use diesel::dsl::{max, min};
-        let (first, last): (Option<i64>, Option<i64>) = read!(self, |c| feed::table
-            .select((min(feed::seq), max(feed::seq)))
+    /// The newest row, which the purge never deletes; `None` where nothing was ever written.
+    pub async fn feed_end(&self) -> Result<Option<FeedRow>> {
+        let row: Option<Columns> = read!(self, |c| feed::table
+            .order(feed::seq.desc())
+            .select((feed::seq, feed::kind, feed::id, feed::version))
             .first(c)
-            .await)
-        .map_err(Error::from)?;
-        Ok(first.zip(last))
+            .await
+            .optional())?;
+        Ok(row.map(of_row))
     }
 }

@@ -1,7 +1,7 @@
 //! Persistence: PostgreSQL and SQLite from one query source. Nobody outside sees a connection.
 //!
 //! [`Store::change`] is the one way to bring about what a pure decision wants; the other modules read,
-//! or keep the books of jobs, schedules, uses and notices.
+//! or keep the books of jobs, schedules, uses, nodes and notices.
 
 mod access_tokens;
 mod accounts;
@@ -11,10 +11,12 @@ mod credentials;
 mod error;
 mod events;
 mod feed;
+pub mod gate;
 mod idempotency;
 mod instance;
 mod jobs;
 mod maintenance;
+mod nodes;
 mod notices;
 mod numbers;
 mod page;
@@ -32,19 +34,22 @@ mod uses;
 
 pub use accounts::AccountQuery;
 pub use backend::{Location, StoreSettings};
-pub use change::{Changed, Decision};
-pub use credentials::{AccountTokenQuery, CredentialUse, FoundCredential, TokenQuery, TokenSort};
+pub use change::{ChangePlace, Changed, Decision};
+pub use credentials::{
+    AccountTokenQuery, CredentialUse, FoundCredential, FreshFacts, TokenQuery, TokenSort,
+};
 pub use error::{Error, Result};
 pub use events::EventQuery;
 pub use feed::FeedRow;
 pub use idempotency::{Claim, Save, Saved, SavedSecret};
 pub use jobs::{JobFilter, JobOutcome, JobRow, JobState, Lease, ScheduleRow, StartedJob};
+pub use nodes::{NodeBeat, NodeCount, NodeRow};
 pub use notices::{NewNotice, NoticeRow, NoticeState, Reserved};
 pub use page::EndedPage;
 pub use purge::Retention;
 pub use service_accounts::ServiceAccountQuery;
 pub use signals::Signal;
-pub use uses::UseMark;
+pub use uses::{USE_BATCH, UseMark, use_day};
 
 use std::sync::Arc;
 
@@ -55,6 +60,7 @@ pub struct Store {
     pub(crate) signals: Arc<signals::Signals>,
     /// Where changes run to their end: the runtime that opened the store outlives any of actix.
     pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) hooks: Arc<change::ChangeHooks>,
 }
 
 impl Store {
@@ -71,6 +77,7 @@ impl Store {
             backend,
             signals,
             runtime,
+            hooks: Arc::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use crate::backend::tx;
 use crate::error::Result;
 use crate::schema::*;
 use crate::types::{Ts, Uid};
+use crate::uses::use_day;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
@@ -19,7 +20,7 @@ pub struct Retention {
     pub jobs: Duration,
     /// Addresses in the ledger, and client addresses in events.
     pub addresses: Duration,
-    /// Revoked and ended credentials, and revoked service accounts.
+    /// Revoked and ended credentials, revoked service accounts, and uses by day.
     pub credentials: Duration,
     /// Rows of the feed: the longest a node may sleep and still catch up.
     pub feed: Duration,
@@ -33,6 +34,12 @@ const PURGE_KEYS: &str = "DELETE FROM idempotency WHERE (actor, door, operation,
 
 const PURGE_ASSERTIONS: &str = "DELETE FROM used_assertions WHERE (service_account_id, jti_hash) IN \
      (SELECT service_account_id, jti_hash FROM used_assertions WHERE expires_at <= $1 LIMIT $2)";
+
+const PURGE_USE_DAYS: &str = "DELETE FROM credential_use_days WHERE (credential_id, day) IN \
+     (SELECT credential_id, day FROM credential_use_days WHERE day < $1 LIMIT $2)";
+
+/// How long a node is remembered after it has ceased to count.
+const NODE_SLACK: Duration = Duration::from_secs(86_400);
 
 /// What is remembered against a token outlives it: another process's clock may be behind.
 const MARK_SLACK: Duration = Duration::from_secs(60);
@@ -82,7 +89,14 @@ impl Store {
                 .execute(c)
                 .await?)
         })?;
-        page!(feed, seq: i64, feed::at.lt(before(retention.feed)));
+        // The newest row stays: it tells how far the feed has come.
+        page!(
+            feed,
+            seq: i64,
+            feed::at
+                .lt(before(retention.feed))
+                .and(sql::<Bool>("seq < (SELECT max(seq) FROM feed)"))
+        );
         page!(jobs, id: Uid, jobs::done_at.lt(before(retention.jobs)));
         page!(
             notices,
@@ -114,6 +128,14 @@ impl Store {
             id: Uid,
             revoked_access_tokens::expires_at.le(before(MARK_SLACK))
         );
+        count += tx!(self, |c, _locked, _on_pg| {
+            Ok(diesel::sql_query(PURGE_USE_DAYS)
+                .bind::<BigInt, _>(use_day(now.minus(retention.credentials)))
+                .bind::<BigInt, _>(PAGE)
+                .execute(c)
+                .await?)
+        })?;
+        page!(nodes, id: Uid, nodes::counts_until.lt(before(NODE_SLACK)));
         count += self.purge_signing_keys(now).await?;
         // The newest thing that happened to it counts: a token revoked yesterday was not over long ago.
         // A primary goes only with its service account, which shows its fields.

@@ -8,6 +8,7 @@ diesel::table! {
         bootstrapped_at -> Nullable<Ts>,
         automatic_account -> Nullable<Uid>,
         automatic_credential -> Nullable<Uid>,
+        uses_tracked_since -> Nullable<Ts>,
     }
 }
 
@@ -151,6 +152,9 @@ diesel::table! {
         created_by -> Text,
         updated_at -> Ts,
         version -> BigInt,
+        allowed_networks -> Nullable<Text>,
+        rate_limit -> Nullable<Integer>,
+        rate_period_s -> Nullable<Integer>,
     }
 }
 
@@ -161,6 +165,16 @@ diesel::table! {
         credential_id -> Uid,
         first_used_at -> Ts,
         last_used_at -> Ts,
+        uses -> BigInt,
+    }
+}
+
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    credential_use_days (credential_id, day) {
+        credential_id -> Uid,
+        day -> BigInt,
         uses -> BigInt,
     }
 }
@@ -330,6 +344,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use crate::types::sql::*;
+    use diesel::sql_types::*;
+    nodes (id) {
+        id -> Uid,
+        name -> Text,
+        role -> Text,
+        started_at -> Ts,
+        seen_at -> Ts,
+        counts_until -> Ts,
+        applied -> BigInt,
+        applied_at -> Ts,
+        lease_us -> BigInt,
+        max_age_us -> BigInt,
+        uses_flushed_at -> Nullable<Ts>,
+    }
+}
+
 diesel::joinable!(credentials -> accounts (account_id));
 diesel::joinable!(credentials -> service_accounts (service_account_id));
 diesel::allow_tables_to_appear_in_same_query!(
@@ -342,6 +374,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     service_accounts,
     credentials,
     credential_use,
+    credential_use_days,
     confirmations,
     notices,
     events,
@@ -353,4 +386,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     used_assertions,
     revoked_access_tokens,
+    nodes,
 );

@@ -91,6 +91,18 @@ pub async fn postgres() -> Option<TestDatabase> {
     })
 }
 
+impl Store {
+    /// Holds the next change at this place, its transaction open.
+    pub fn hold_change(&self, place: crate::ChangePlace) -> crate::gate::Held {
+        self.hooks.gates.close(place)
+    }
+
+    /// Plants a fault: changes by this store leave out the lock of the feed.
+    pub fn skip_feed_lock(&self) {
+        self.hooks.skips_feed_lock.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A database without any table on the test server.
 pub async fn empty_postgres() -> Option<StoreSettings> {
     let base = std::env::var("SYMBOLON_TEST_POSTGRES_URL")
@@ -195,4 +207,124 @@ pub async fn insert_rows(
         }
         Ok(())
     })
+}
+
+/// A copy of a credential, with an identity and a secret of its own.
+pub struct Twin {
+    pub id: symbolon_domain::CredentialId,
+    /// Made as a copy of the original's where it is not there yet.
+    pub service_account: symbolon_domain::ServiceAccountId,
+    pub is_primary: bool,
+    pub public_id: String,
+    pub last4: String,
+    /// Under the same version of the key file as the original's.
+    pub sealed: Vec<u8>,
+}
+
+/// Writes copies of a service account's credential in bulk, for benches. PostgreSQL only.
+pub async fn multiply(url: &str, original: symbolon_domain::CredentialId, twins: &[Twin]) {
+    const AT_ONCE: usize = 20_000;
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("the server answers");
+    let driver = tokio::spawn(connection);
+    let copying = async |table: &str, own: &[(&str, &str)], from: &str, rest: &str| {
+        let columns = rows(
+            url,
+            &format!(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' \
+                 AND table_name = '{table}' ORDER BY ordinal_position"
+            ),
+        )
+        .await;
+        let values = columns.iter().map(|column| {
+            let own = own.iter().find(|(name, _)| name == column);
+            own.map_or_else(|| format!("t.{column}"), |(_, value)| value.to_string())
+        });
+        let values = values.collect::<Vec<_>>().join(", ");
+        let columns = columns.join(", ");
+        let statement = format!(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM {table} t, {from} WHERE {rest}"
+        );
+        client.prepare(&statement).await.expect("the columns exist")
+    };
+    let owners = copying(
+        "service_accounts",
+        &[("id", "x.id::uuid")],
+        "unnest($1::text[]) AS x(id)",
+        &format!(
+            "t.id = (SELECT service_account_id FROM credentials WHERE id = '{original}') \
+             ON CONFLICT DO NOTHING"
+        ),
+    )
+    .await;
+    let credentials = copying(
+        "credentials",
+        &[
+            ("id", "x.id::uuid"),
+            ("family_id", "x.id::uuid"),
+            ("service_account_id", "x.owner::uuid"),
+            ("is_primary", "x.is_primary"),
+            ("public_id", "x.public_id"),
+            ("last4", "x.last4"),
+            ("sealed", "x.sealed"),
+        ],
+        "unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::text[], $6::bytea[]) \
+         AS x(id, owner, is_primary, public_id, last4, sealed)",
+        &format!("t.id = '{original}'"),
+    )
+    .await;
+    for twins in twins.chunks(AT_ONCE) {
+        let text = |part: fn(&Twin) -> String| twins.iter().map(part).collect::<Vec<_>>();
+        let ids = text(|it| it.id.to_string());
+        let of = text(|it| it.service_account.to_string());
+        let is_primary: Vec<bool> = twins.iter().map(|it| it.is_primary).collect();
+        let public_ids: Vec<&str> = twins.iter().map(|it| &*it.public_id).collect();
+        let last4: Vec<&str> = twins.iter().map(|it| &*it.last4).collect();
+        let sealed: Vec<&[u8]> = twins.iter().map(|it| &*it.sealed).collect();
+        let written = client.execute(&owners, &[&of]).await;
+        written.expect("copies of a service account are written");
+        let written = client
+            .execute(
+                &credentials,
+                &[&ids, &of, &is_primary, &public_ids, &last4, &sealed],
+            )
+            .await;
+        written.expect("copies of a credential are written");
+    }
+    // As it would be for rows that came one by one.
+    for table in ["service_accounts", "credentials"] {
+        let vacuumed = client
+            .batch_execute(&format!("VACUUM ANALYZE {table}"))
+            .await;
+        vacuumed.expect("a table is vacuumed");
+    }
+    drop(client);
+    let _ = driver.await;
+}
+
+/// The join that a miss is answered from, by hand, for benches to compare with; whether it found anything.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn join_by_hand(store: &Store, public_id: &str) -> crate::Result<bool> {
+    use crate::backend::read;
+    use crate::rows::{AccountRow, CredentialRow, ServiceAccountRow};
+    use crate::schema::{accounts, credentials, service_accounts};
+    use diesel::prelude::*;
+    use diesel_async::RunQueryDsl;
+    type Row = (CredentialRow, Option<ServiceAccountRow>, AccountRow);
+    let found: Option<Row> = read!(store, |c| credentials::table
+        .inner_join(accounts::table)
+        .left_join(service_accounts::table)
+        .filter(credentials::public_id.eq(public_id))
+        .select((
+            CredentialRow::as_select(),
+            Option::<ServiceAccountRow>::as_select(),
+            AccountRow::as_select(),
+        ))
+        .first(c)
+        .await
+        .optional())?;
+    Ok(found.is_some())
 }

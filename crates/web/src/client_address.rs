@@ -49,42 +49,40 @@ pub fn client_address(request: &HttpRequest) -> Option<IpAddr> {
 }
 
 fn behind(headers: &HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
-    let hops = match list(headers, "x-forwarded-for") {
-        hops if hops.is_empty() => list(headers, "forwarded")
-            .into_iter()
-            .map(|element| forwarded_for(&element).unwrap_or_default())
-            .collect(),
-        hops => hops,
-    };
     let mut nearest = peer;
-    for hop in hops.iter().rev() {
+    // Whether the walk goes on to the next hop on the left.
+    let mut walk = |hop: &str| {
         // What cannot be read was not written by a proxy of ours: the one before it is the client.
         let Some(address) = parse_node(hop) else {
-            return nearest;
+            return false;
         };
         nearest = address;
-        if !trusted.contains(address) {
-            break;
-        }
+        trusted.contains(address)
+    };
+    if headers.contains_key("x-forwarded-for") {
+        from_the_right(headers, "x-forwarded-for").all(&mut walk);
+    } else {
+        from_the_right(headers, "forwarded")
+            .all(|element| walk(forwarded_for(element).unwrap_or_default()));
     }
     nearest
 }
 
-/// The elements of all headers of this name, in order.
-fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
-    let values = headers.get_all(name);
-    values
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
-        .map(|element| element.trim().to_owned())
-        .collect()
+/// The elements of all headers of this name, the last one first.
+fn from_the_right<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .rev()
+        .flat_map(|value| value.to_str().unwrap_or("?").rsplit(','))
+        .map(str::trim)
 }
 
-fn forwarded_for(element: &str) -> Option<String> {
+fn forwarded_for(element: &str) -> Option<&str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.trim()
             .eq_ignore_ascii_case("for")
-            .then(|| value.trim().trim_matches('"').to_owned())
+            .then(|| value.trim().trim_matches('"'))
     })
 }
 

@@ -8,7 +8,7 @@ use crate::security_headers;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
@@ -25,7 +25,7 @@ pub async fn edge<B: MessageBody + 'static>(
     let line = Line::begin(&request, &tag);
     let finish = |headers: &mut HeaderMap| {
         security_headers::add(headers, is_https);
-        if let Ok(id) = HeaderValue::from_str(&tag.shown) {
+        if let Some(id) = tag.shown.header() {
             headers.insert(HeaderName::from_static(request_id::HEADER), id);
         }
     };
@@ -34,7 +34,7 @@ pub async fn edge<B: MessageBody + 'static>(
             let mut response = response.map_into_boxed_body();
             finish(response.headers_mut());
             let size = response.response().body().size();
-            line.end(response.status(), length(size));
+            line.end(&response, length(size));
             Ok(response)
         }
         // The request is gone, so the answer travels as an error that carries it.
@@ -44,7 +44,7 @@ pub async fn edge<B: MessageBody + 'static>(
                 _ => bare_failure(&tag),
             };
             finish(response.headers_mut());
-            line.end(response.status(), length(response.body().size()));
+            line.write(response.status(), length(response.body().size()));
             Err(InternalError::from_response("answered already", response).into())
         }
     }

@@ -10,14 +10,16 @@ mod language;
 mod limits;
 mod panics;
 mod request_id;
+mod route;
 mod security_headers;
 #[cfg(test)]
 mod tests;
 
 pub use client_address::{TrustedProxies, client_address};
 pub use edge::edge;
-pub use health::{MetricsText, health};
+pub use health::{MetricsText, health, nodes};
 pub use language::language;
 pub use limits::{BodyFailure, BodyLimits, read_body};
 pub use panics::catch_panic;
-pub use request_id::{RequestTag, origin};
+pub use request_id::{RequestTag, ShownId, origin};
+pub use route::HotPath;

@@ -4,6 +4,9 @@ use actix_web::error::PayloadError;
 use actix_web::rt::time::timeout;
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// The bounds of a body. In the application data (`Data<BodyLimits>`) where the defaults do not fit.
@@ -45,7 +48,8 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let reading = async {
-        let mut body = BytesMut::new();
+        // One chunk is the whole body as a rule: it is passed on as it came.
+        let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
         if announced.is_some_and(|length| length > 0) && !type_fits {
             return Err(BodyFailure::WrongType);
         }
@@ -57,13 +61,29 @@ where
             if !chunk.is_empty() && !type_fits {
                 return Err(BodyFailure::WrongType);
             }
-            if body.len() + chunk.len() > limits.max_bytes {
+            if first.len().max(joined.len()) + chunk.len() > limits.max_bytes {
                 return Err(BodyFailure::TooLarge);
             }
-            body.extend_from_slice(&chunk);
+            if first.is_empty() {
+                first = chunk;
+            } else {
+                if joined.is_empty() {
+                    joined.extend_from_slice(&first);
+                }
+                joined.extend_from_slice(&chunk);
+            }
         }
-        Ok(body.freeze())
+        Ok(if joined.is_empty() {
+            first
+        } else {
+            joined.freeze()
+        })
     };
+    let mut reading = pin!(reading);
+    // What has arrived already needs no clock.
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        return read;
+    }
     timeout(limits.read_timeout, reading)
         .await
         .unwrap_or(Err(BodyFailure::TimedOut))
@@ -105,6 +125,13 @@ mod tests {
             Err(BodyFailure::WrongType)
         );
         assert_eq!(read(&["", ""], None, false).await.unwrap(), "");
+        for parts in [&["", "a", "", "b", "cd"][..], &["abcd", ""], &["a", "bcd"]] {
+            assert_eq!(read(parts, None, true).await.unwrap(), "abcd", "{parts:?}");
+        }
+        assert_eq!(
+            read(&["a", "b", "cde"], None, true).await,
+            Err(BodyFailure::TooLarge)
+        );
         assert_eq!(
             read_body(stream::pending(), None, limits(), true).await,
             Err(BodyFailure::TimedOut)

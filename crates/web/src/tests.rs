@@ -1,12 +1,14 @@
 //! The edge around a small application: what every answer carries, and what the log does not.
 
-use crate::{MetricsText, edge, health, origin};
-use actix_web::dev::ServiceResponse;
+use crate::{HotPath, MetricsText, edge, health, origin};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, REFERRER_POLICY, USER_AGENT};
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::{self, Data};
 use actix_web::{App as Server, HttpRequest, HttpResponse};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use symbolon_app::testing::{self, TestApp};
@@ -45,6 +47,7 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, event: &Event<'_>) {
         let mut lines = self.0.lock().unwrap();
+        let _ = write!(lines, "level={} ", event.metadata().level());
         event.record(&mut Fields(&mut lines));
         lines.push('\n');
     }
@@ -63,6 +66,17 @@ async fn id_of_events(request: HttpRequest) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
+/// Answers with the status that the query asks for; panics at 0.
+async fn by_query(request: HttpRequest) -> HttpResponse {
+    let status: u16 = request.query_string().parse().unwrap();
+    HttpResponse::build(StatusCode::from_u16(status).expect("only 0 is none")).finish()
+}
+
+async fn marked(request: HttpRequest) -> HttpResponse {
+    HotPath::mark(&request);
+    by_query(request).await
+}
+
 fn header<'a>(answer: &'a ServiceResponse<impl Sized>, name: &str) -> &'a str {
     let value = answer.headers().get(name);
     value.map_or("", |value| value.to_str().unwrap())
@@ -77,7 +91,13 @@ macro_rules! serve {
                 .wrap(from_fn(edge))
                 .configure(health)
                 .route("/links/{link}", web::get().to(own_policy))
-                .route("/id", web::get().to(id_of_events)),
+                .route("/id", web::get().to(id_of_events))
+                .service(
+                    web::resource("/hot")
+                        .app_data(HotPath)
+                        .route(web::get().to(by_query)),
+                )
+                .route("/marked", web::get().to(marked)),
         )
         .await
     };
@@ -127,6 +147,40 @@ async fn the_log_has_templates_and_no_secrets() {
 }
 
 #[actix_web::test]
+async fn hot_routes_log_at_debug_unless_they_fail() {
+    let fixture = fixture().await;
+    let service = serve!(fixture.app);
+    let lines = Lines::default();
+    let guard = tracing::subscriber::set_default(lines.clone());
+    for path in ["/hot", "/marked"] {
+        for (status, level) in [(200, "DEBUG"), (429, "DEBUG"), (503, "INFO"), (0, "INFO")] {
+            let request = TestRequest::get()
+                .uri(&format!("{path}?{status}"))
+                .to_request();
+            let answered = service.call(request).await;
+            let status = answered.map_or(500, |answer| answer.status().as_u16());
+            let text = lines.0.lock().unwrap().clone();
+            let last = text.lines().last().unwrap();
+            for part in [
+                format!("level={level} "),
+                format!("status={status} "),
+                format!("route={path} "),
+            ] {
+                assert!(last.contains(&part), "{part} is missing: {last}");
+            }
+        }
+    }
+    let request = TestRequest::get().uri("/healthz").to_request();
+    call_service(&service, request).await;
+    drop(guard);
+    let text = lines.0.lock().unwrap().clone();
+    assert!(
+        text.lines().last().unwrap().starts_with("level=INFO "),
+        "{text}"
+    );
+}
+
+#[actix_web::test]
 async fn answers_carry_the_headers_that_their_handlers_left_out() {
     let fixture = fixture().await;
     let service = serve!(fixture.app);
@@ -163,6 +217,22 @@ async fn events_keep_the_clients_id_only_when_it_is_a_uuid() {
     assert_eq!(shown, kept);
 }
 
+/// The clock stands still here, and each thread draws by itself.
+#[actix_web::test]
+async fn ids_of_requests_differ_within_a_microsecond() {
+    let fixture = fixture().await;
+    let draw = || -> Vec<RequestId> { (0..20_000).map(|_| fixture.app.new_request_id()).collect() };
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let threads = [scope.spawn(draw), scope.spawn(draw)];
+        threads
+            .into_iter()
+            .flat_map(|it| it.join().unwrap())
+            .collect()
+    });
+    assert!(ids.iter().all(|id| id.0.get_version_num() == 7));
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+}
+
 #[actix_web::test]
 async fn readiness_ends_with_the_stop_and_life_does_not() {
     let fixture = fixture().await;
@@ -176,7 +246,8 @@ async fn readiness_ends_with_the_stop_and_life_does_not() {
         )
     };
     assert_eq!(get("/healthz").await.0, 200);
-    assert_eq!(get("/metrics").await, (200, "up 1\n".to_owned()));
+    let (status, text) = get("/metrics").await;
+    assert!(status == 200 && text.starts_with("up 1\n"), "{text}");
     assert_eq!(get("/readyz").await.0, 503, "the feed was never read");
     fixture.app.poll_feed().await.unwrap();
     let (status, text) = get("/readyz").await;

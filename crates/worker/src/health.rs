@@ -18,6 +18,7 @@ pub fn serve_health(
             .app_data(Data::new(app.clone()))
             .app_data(Data::new(metrics.clone()))
             .configure(symbolon_web::health)
+            .configure(symbolon_web::nodes)
     })
     .workers(1)
     .max_connections(64)

@@ -22,7 +22,9 @@ impl From<symbolon_app::Error> for JobError {
     fn from(error: symbolon_app::Error) -> Self {
         let code = error.code().as_str();
         match &error {
-            symbolon_app::Error::Refused(_) => Self::Fail(format!("refused: {code}")),
+            symbolon_app::Error::Refused(_) | symbolon_app::Error::RateLimited(_) => {
+                Self::Fail(format!("refused: {code}"))
+            }
             symbolon_app::Error::Unavailable { cause } | symbolon_app::Error::Broken { cause } => {
                 tracing::warn!(cause, "a job could not reach what it needs");
                 Self::Retry(format!("failed inside: {code}"))

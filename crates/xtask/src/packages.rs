@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 /// Everything of PostgreSQL that the tests call; a directory counts only with all of them.
 const POSTGRES: [&str; 5] = ["initdb", "postgres", "pg_ctl", "psql", "pg_dump"];
 const SERVERS: &str = "postgresql redis-server";
-const AUTHLIB: &str = "python3-authlib python3-requests";
+const AUTHLIB: &str = "python3-authlib python3-jwt python3-cryptography python3-requests";
 
 pub struct Programs {
     /// The directory that holds all of [`POSTGRES`].
@@ -51,7 +51,8 @@ impl Programs {
     }
 }
 
-/// A Python that has Authlib, an OAuth client that is not ours, and the HTTP client that it drives.
+/// A Python that has Authlib, an OAuth client that is not ours, the HTTP client that it drives, and PyJWT,
+/// which verifies tokens with the library beside it.
 pub struct Authlib {
     pub python: Option<PathBuf>,
 }
@@ -81,15 +82,68 @@ impl Authlib {
     }
 
     pub fn missing(&self) -> Option<(&'static str, &'static str)> {
-        let command = "sudo apt-get install -y python3-authlib python3-requests";
-        self.python.is_none().then_some(("Authlib", command))
+        let command = "sudo apt-get install -y python3-authlib python3-jwt python3-requests";
+        self.python
+            .is_none()
+            .then_some(("Authlib and PyJWT", command))
+    }
+}
+
+/// Gateways that ask Symbolon about the requests that they hold back.
+pub struct Gateways(Vec<(&'static str, Option<PathBuf>)>);
+
+/// Their programs, each with the package that has it.
+const GATEWAYS: [(&str, &str); 3] = [
+    ("nginx", "nginx-light"),
+    ("caddy", "caddy"),
+    ("haproxy", "haproxy"),
+];
+
+impl Gateways {
+    pub fn find() -> Self {
+        // Servers stand where users need not look.
+        let dirs: Vec<PathBuf> = path().into_iter().chain(["/usr/sbin".into()]).collect();
+        let find = |(name, _)| {
+            let mut programs = dirs.iter().map(|dir| dir.join(name));
+            (name, programs.find(|program| program.is_file()))
+        };
+        Self(GATEWAYS.map(find).into())
+    }
+
+    pub fn find_or_install() -> Self {
+        let found = Self::find();
+        let packages = found.missing_packages().join(" ");
+        if packages.is_empty() || !install(&packages) {
+            return found;
+        }
+        Self::find()
+    }
+
+    fn missing_packages(&self) -> Vec<&'static str> {
+        let is_missing = |name| self.0.contains(&(name, None));
+        let missing = GATEWAYS.iter().filter(|(name, _)| is_missing(name));
+        missing.map(|(_, package)| *package).collect()
+    }
+
+    /// The environment that tells the tests which programs to run.
+    pub fn exports(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter_map(|(name, program)| {
+            let variable = format!("SYMBOLON_TEST_{}", name.to_uppercase());
+            Some((variable, program.as_ref()?.display().to_string()))
+        })
+    }
+
+    pub fn missing(&self) -> Option<(&'static str, &'static str)> {
+        let command = "sudo apt-get install -y nginx-light caddy haproxy";
+        let complete = self.missing_packages().is_empty();
+        (!complete).then_some(("one of nginx, Caddy and HAProxy", command))
     }
 }
 
 fn imports_authlib(python: &Path) -> bool {
     python.is_file()
         && Command::new(python)
-            .args(["-c", "import authlib, requests"])
+            .args(["-c", "import authlib, cryptography, jwt, requests"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -1,15 +1,21 @@
 //! Building answers: JSON with the headers that go with a thing, a page, or a replay.
 
+use super::wire::{Effective, Revocation};
 use crate::failure::Failure;
 use crate::idempotency::REPLAYED;
 use crate::precondition::etag;
-use crate::query::next_link;
+use crate::query::{Query, next_link};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use symbolon_app::Slice;
+use std::time::Duration;
+use symbolon_app::{App, Slice};
+use symbolon_domain::FieldCode;
 use uuid::Uuid;
+
+/// The longest wait for the other processes: as long as their facts may be old.
+const WAIT_MAX_MS: u64 = 10_000;
 
 pub type Answer = Result<HttpResponse, Failure>;
 
@@ -72,6 +78,47 @@ impl Reply {
 
 pub fn no_content() -> Answer {
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// `?wait=<ms>`: for how long the answer may wait until all processes have applied the change.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait(Option<Duration>);
+
+impl Wait {
+    /// The only query parameter of an action.
+    pub fn of(request: &HttpRequest) -> Result<Self, Failure> {
+        let mut query = Query::of(request)?;
+        let wait = query.optional("wait", |text| {
+            let milliseconds = text.parse().ok().filter(|ms| *ms <= WAIT_MAX_MS);
+            milliseconds.map(Duration::from_millis).ok_or_else(|| {
+                let (min, max) = (0, i64::try_from(WAIT_MAX_MS).unwrap_or(i64::MAX));
+                FieldCode::OutOfRange { min, max }
+            })
+        });
+        query.finish()?;
+        Ok(Self(wait))
+    }
+
+    /// Waits until the change at this place of the feed (without one: all so far) is in effect. `None` where
+    /// nobody asked; `Some(None)` where nobody can tell: what is done must be answered all the same.
+    pub async fn until_effective(
+        self,
+        app: &App,
+        position: Option<i64>,
+    ) -> Option<Option<Effective>> {
+        let reached = app.effective(position, self.0?).await;
+        let reached = reached
+            .inspect_err(|error| tracing::warn!(%error, "how far a change has come is unknown"));
+        Some(reached.ok().map(Effective::from))
+    }
+
+    /// The answer to a revocation: no content, unless somebody asked how far it has come.
+    pub async fn revoked(self, app: &App) -> Answer {
+        match self.until_effective(app, None).await {
+            None => no_content(),
+            Some(effective) => Reply::ok().json(&Revocation { effective }),
+        }
+    }
 }
 
 /// A bare array, with a `Link` to the next page whenever there is more.

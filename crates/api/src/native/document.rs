@@ -16,6 +16,7 @@ pub fn document() -> OpenApi {
     Draft::of(&DOOR, "Symbolon", ABOUT)
         .service(&docs::get_openapi)
         .service(&oauth::AT_NATIVE.scope())
+        .service(&oauth::WELL_KNOWN.scope())
         .ids(text(Some("uuid")))
         .finish::<Problem>("application/problem+json", ERRORS, complete)
 }
@@ -30,6 +31,17 @@ fn complete(route: &Route, operation: &mut Operation) {
             key.schema = Some(text(None).into());
         }
     }
+    if ASKING.iter().any(|path| route.path == *path) {
+        // Nothing is made that a repeat could make twice.
+        let parameters = operation.parameters.get_or_insert_default();
+        parameters.retain(|it| !matches!(it, RefOr::T(it) if it.name == "Idempotency-Key"));
+    }
+    if route.path == "/v1/authorize" {
+        // No body is read, and a wrong query is 400.
+        for status in ["408", "413", "415", "422"] {
+            operation.responses.responses.remove(status);
+        }
+    }
     if route.method == "PATCH" {
         let about = "The ETag last seen; 412 if it is stale.";
         let header = parameter("If-Match", ParameterIn::Header, about, text(None));
@@ -38,6 +50,13 @@ fn complete(route: &Route, operation: &mut Operation) {
             .get_or_insert_default()
             .push(header.into());
     }
+}
+
+/// Routes that change nothing, whatever their method.
+const ASKING: [&str; 2] = ["/v1/public/tokens/verify", "/v1/authorize"];
+
+fn changes(route: &Route) -> bool {
+    route.writes() && !ASKING.iter().any(|path| route.path == *path)
 }
 
 const ERRORS: &[ErrorAnswer] = &[
@@ -75,7 +94,7 @@ const ERRORS: &[ErrorAnswer] = &[
         name: "Conflict",
         status: "409",
         description: "The present state does not allow this; `code` says why.",
-        at: Route::writes,
+        at: changes,
     },
     ErrorAnswer {
         name: "Stale",
@@ -99,7 +118,7 @@ const ERRORS: &[ErrorAnswer] = &[
         name: "Invalid",
         status: "422",
         description: "Fields are refused; `errors` lists all of them.",
-        at: |route| route.method != "DELETE",
+        at: Route::any,
     },
     ErrorAnswer {
         name: "TooMany",

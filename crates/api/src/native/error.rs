@@ -5,18 +5,23 @@ use crate::envelope::Asked;
 use crate::failure::Failure;
 use crate::status::status;
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use symbolon_domain::Code;
+
+pub const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The problem document of a failure.
 pub fn render(asked: &Asked, failure: &Failure) -> HttpResponse {
+    let status = status(failure.code());
     asked
-        .answer(status(failure.code()), failure)
-        .insert_header((CONTENT_TYPE, "application/problem+json"))
-        .json(problem(asked, failure))
+        .answer(status, failure)
+        .insert_header((CONTENT_TYPE, PROBLEM))
+        .json(problem(asked, failure, status))
 }
 
-fn problem(asked: &Asked, failure: &Failure) -> Problem {
+/// What the document says, under a status that need not be its code's own.
+pub fn problem(asked: &Asked, failure: &Failure, status: StatusCode) -> Problem {
     let code = failure.code();
     let fields = failure
         .error
@@ -26,14 +31,14 @@ fn problem(asked: &Asked, failure: &Failure) -> Problem {
     Problem {
         r#type: format!("urn:symbolon:problem:{}", code.as_str()),
         title: asked.title(code),
-        status: status(code).as_u16(),
+        status: status.as_u16(),
         detail: asked.detail(failure),
         instance: format!("urn:uuid:{}", asked.tag.id),
         code: code.as_str(),
-        request_id: asked.tag.shown.clone(),
+        request_id: asked.tag.shown.to_string(),
         line: failure.position.as_ref().map(|position| position.line),
         column: failure.position.as_ref().map(|position| position.column),
-        errors: (code == Code::ValidationFailed).then(|| {
+        errors: (code == Code::ValidationFailed || !fields.is_empty()).then(|| {
             let show = |error: &symbolon_domain::FieldError| FieldProblem {
                 pointer: error.pointer.clone(),
                 code: error.code.as_str(),
@@ -56,7 +61,7 @@ mod tests {
     async fn shown(lang: Lang, failure: Failure) -> String {
         let asked = Asked {
             tag: RequestTag {
-                shown: "trace-0001".to_owned(),
+                shown: "trace-0001".into(),
                 id: RequestId(Uuid::from_u128(7)),
             },
             lang,

@@ -1,15 +1,15 @@
 //! Keys: credentials whose secret signs assertions (`crate::oauth`), or is Basic's password. They are tokens
 //! of another kind: `…/tokens` lists them too, and suspends, activates and rotates them.
 
-use super::answer::{Answer, Reply, list, no_content};
+use super::answer::{Answer, Reply, Wait, list};
 use super::requests;
-use super::service_accounts::expiry;
-use super::tokens::owner;
-use super::wire::{Key, Shown};
+use super::service_accounts::{expiry, limits};
+use super::tokens::{owner, patch_and_version};
+use super::wire::{Key, Revocation, Shown, Uses};
 use crate::caller::{Allowed, TokensRead, TokensWrite};
 use crate::fields::{self, Fields};
 use crate::query::{self, Query};
-use actix_web::{delete, get, post};
+use actix_web::{delete, get, patch, post};
 use symbolon_app::TokenFilter;
 use symbolon_domain::issue::{Grant, NewToken};
 use symbolon_domain::retire::Because;
@@ -70,6 +70,7 @@ pub async fn create_key(mut caller: Allowed<TokensWrite>) -> Answer {
     let path = format!("/v1/public/accounts/{account}/auth/service-accounts/{owner}/keys/{id}");
     Reply::created()
         .location(format!("{url}{path}"))
+        .version(made.record.it.version)
         .replayed(made.replayed)
         .json(&shown)
 }
@@ -89,20 +90,71 @@ pub async fn get_key(caller: Allowed<TokensRead>) -> Answer {
         .app
         .find_key(&caller.actor, account, owner, &key_id)
         .await?;
-    Reply::ok().json(&Key::from(&found))
+    Reply::ok()
+        .version(found.it.version)
+        .json(&Key::from(&found))
+}
+
+/// Changes what the body names: what a key is called, and from where and how often it may be used.
+#[utoipa::path(
+    tag = "keys",
+    request_body = requests::TokenChange,
+    responses((status = 200, body = Key)),
+    security(("bearer" = ["symbolon:tokens:write"])),
+)]
+#[patch("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/keys/{key_id}")]
+pub async fn update_key(mut caller: Allowed<TokensWrite>) -> Answer {
+    let (account, owner) = owner(&caller)?;
+    let key_id: String = caller.id("key_id")?;
+    let (patch, version) = patch_and_version(&mut caller).await?;
+    let found = caller
+        .app
+        .find_key(&caller.actor, account, owner, &key_id)
+        .await?;
+    let (call, id) = (caller.call(), found.it.id);
+    let changed = caller
+        .app
+        .update_token(&call, account, owner, id, patch, version)
+        .await?;
+    Reply::ok()
+        .version(changed.record.it.version)
+        .json(&Key::from(&changed.record))
+}
+
+/// Says how often and when a key was used, day by day; the uses of its access tokens count, too.
+#[utoipa::path(
+    tag = "keys",
+    responses((status = 200, body = Uses)),
+    security(("bearer" = ["symbolon:tokens:read"])),
+)]
+#[get(
+    "/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/keys/{key_id}/uses"
+)]
+pub async fn get_key_uses(caller: Allowed<TokensRead>) -> Answer {
+    let (account, owner) = owner(&caller)?;
+    let key_id: String = caller.id("key_id")?;
+    caller.no_query()?;
+    let actor = &caller.actor;
+    let found = caller.app.find_key(actor, account, owner, &key_id).await?;
+    let uses = caller.app.token_uses(actor, account, owner, found.it.id);
+    Reply::ok().json(&Uses::from(&uses.await?))
 }
 
 /// Revokes a key, and with it the access tokens that it was exchanged for. Again: nothing changes.
 #[utoipa::path(
     tag = "keys",
-    responses((status = 204, description = "Revoked, now or before.")),
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
+    responses(
+        (status = 200, body = Revocation, description = "Revoked, and asked how far that has come."),
+        (status = 204, description = "Revoked, now or before."),
+    ),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
 #[delete("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/keys/{key_id}")]
 pub async fn revoke_key(caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let key_id: String = caller.id("key_id")?;
-    caller.no_query()?;
+    let wait = Wait::of(&caller.request)?;
     let found = caller
         .app
         .find_key(&caller.actor, account, owner, &key_id)
@@ -112,7 +164,7 @@ pub async fn revoke_key(caller: Allowed<TokensWrite>) -> Answer {
         .app
         .revoke_token(&call, account, owner, id, Because::default())
         .await?;
-    no_content()
+    wait.revoked(&caller.app).await
 }
 
 fn new_key(fields: &mut Fields, now: Timestamp) -> NewToken {
@@ -127,6 +179,7 @@ fn new_key(fields: &mut Fields, now: Timestamp) -> NewToken {
         }
         value => Ok(value),
     });
+    let limits = limits(fields);
     NewToken {
         kind: CredentialKind::Key,
         description: description.flatten().flatten(),
@@ -136,6 +189,7 @@ fn new_key(fields: &mut Fields, now: Timestamp) -> NewToken {
             Some(true) => Grant::Inherit,
             _ => Grant::Only(scopes.unwrap_or_default()),
         },
+        limits,
         ..NewToken::default()
     }
 }

@@ -2,7 +2,7 @@
 //! a test holds both to the same names.
 #![expect(dead_code, reason = "described to clients, never built")]
 
-use super::wire::{AccountState, ContactLanguage, Key, ServiceAccount, Token};
+use super::wire::{AccountState, ContactLanguage, Key, RateLimit, ServiceAccount, Token};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -27,6 +27,11 @@ pub struct NewServiceAccount {
     scopes: Vec<String>,
     #[schema(required = false, default = false)]
     basic_auth_enabled: bool,
+    /// From where its token may be used: addresses and networks, as `10.0.0.0/8`; empty means from everywhere.
+    #[schema(required = false, max_items = 50)]
+    allowed_networks: Vec<String>,
+    /// How often its token may be used.
+    rate_limit: Option<RateLimit>,
 }
 
 /// A merge (RFC 7396): what is absent stays as it is.
@@ -46,6 +51,22 @@ pub struct ServiceAccountChange {
     scopes: Vec<String>,
     #[schema(required = false)]
     basic_auth_enabled: bool,
+    /// Of its primary token; 409 where none is in force.
+    #[schema(required = false, max_items = 50)]
+    allowed_networks: Vec<String>,
+    /// Of its primary token; 409 where none is in force.
+    rate_limit: Option<RateLimit>,
+}
+
+/// A merge (RFC 7396): what is absent stays as it is.
+#[derive(ToSchema)]
+pub struct TokenChange {
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+    /// Addresses and networks; empty means from everywhere.
+    #[schema(required = false, max_items = 50)]
+    allowed_networks: Vec<String>,
+    rate_limit: Option<RateLimit>,
 }
 
 #[derive(ToSchema)]
@@ -84,6 +105,10 @@ pub struct NewToken {
     /// Within the service account's scopes; absent means none.
     #[schema(required = false)]
     scopes: Vec<String>,
+    /// From where it may be used: addresses and networks, as `10.0.0.0/8`; absent or empty means from everywhere.
+    #[schema(required = false, max_items = 50)]
+    allowed_networks: Vec<String>,
+    rate_limit: Option<RateLimit>,
 }
 
 #[derive(ToSchema)]
@@ -100,6 +125,10 @@ pub struct NewKey {
     /// It may do whatever its service account may at the time; not beside `scopes`.
     #[schema(required = false, default = false)]
     inherit_scopes: bool,
+    /// From where it may be used: addresses and networks, as `10.0.0.0/8`; absent or empty means from everywhere.
+    #[schema(required = false, max_items = 50)]
+    allowed_networks: Vec<String>,
+    rate_limit: Option<RateLimit>,
 }
 
 #[derive(ToSchema)]
@@ -142,6 +171,29 @@ pub struct PolicyChange {
     require_confirmed_contact: bool,
     #[schema(required = false, minimum = 1, maximum = 1000)]
     tokens_per_service_account: i32,
+}
+
+/// What is asked about a token.
+#[derive(ToSchema)]
+pub struct Question {
+    /// As it was presented; a key as `keyId:secret`.
+    #[schema(max_length = 8192)]
+    token: String,
+    /// What it has to be allowed to do; all of them.
+    #[schema(required = false, max_items = 100)]
+    scopes: Vec<String>,
+    /// The address from which it was presented, not the caller's. Without one, a token with
+    /// `allowed_networks` is refused.
+    client_ip: Option<String>,
+    /// The environment that it has to fit: its own, or one that it is not bound to.
+    #[schema(format = "uuid")]
+    environment: Option<String>,
+    /// Whom an access token has to be meant for; null or absent means this service.
+    #[schema(max_length = 2000)]
+    audience: Option<String>,
+    /// As how many uses this one counts.
+    #[schema(required = false, default = 1, minimum = 1, maximum = 1_000_000)]
+    cost: u32,
 }
 
 #[derive(ToSchema)]

@@ -1,10 +1,18 @@
 //! The table of the native door's routes. Mounting one documents it.
 
-use super::{accounts, environments, events, keys, own, service_accounts, tokens};
+use super::{
+    accounts, authorize, environments, events, keys, own, service_accounts, tokens, verify,
+};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig<'_>) {
-    cfg.service(accounts::list_accounts)
+    #[cfg(feature = "bare")]
+    cfg.map(super::bare::mount);
+    // Routes are tried in order: what is asked most comes first.
+    cfg.service(verify::verify_token)
+        .service(authorize::authorize_get)
+        .service(authorize::authorize_post)
+        .service(accounts::list_accounts)
         .service(accounts::create_account)
         .service(accounts::get_account)
         .service(accounts::update_account)
@@ -23,6 +31,8 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
         .service(tokens::list_tokens)
         .service(tokens::create_token)
         .service(tokens::get_token)
+        .service(tokens::update_token)
+        .service(tokens::get_token_uses)
         .service(tokens::rotate_token)
         .service(tokens::suspend_token)
         .service(tokens::activate_token)
@@ -32,6 +42,8 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
         .service(keys::list_keys)
         .service(keys::create_key)
         .service(keys::get_key)
+        .service(keys::update_key)
+        .service(keys::get_key_uses)
         .service(keys::revoke_key)
         .service(events::list_events)
         .service(own::whoami)

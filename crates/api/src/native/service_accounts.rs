@@ -1,17 +1,19 @@
 //! Service accounts: the four operations of the contract, and ours beside them.
 
-use super::answer::{Answer, Reply, list, no_content};
+use super::answer::{Answer, Reply, Wait, list};
 use super::requests;
 use super::tokens::rotation;
-use super::wire::{ServiceAccount, Shown};
-use crate::caller::{Allowed, ServiceAccountsRead, ServiceAccountsWrite, TokensWrite};
+use super::wire::{Effective, Revocation, ServiceAccount, Shown};
+use crate::body::Body;
+use crate::caller::{Allowed, Demand, ServiceAccountsRead, ServiceAccountsWrite, TokensWrite};
+use crate::failure::Failure;
 use crate::fields::{self, Fields, future};
 use crate::precondition::if_match;
 use crate::query::{self, Query};
 use actix_web::{delete, get, patch, post};
 use symbolon_app::{Replayed, Revealed, ServiceAccountFilter, ServiceAccountRecord};
 use symbolon_domain::account::ExpiryRequest;
-use symbolon_domain::issue::{NewServiceAccount, ServiceAccountPatch};
+use symbolon_domain::issue::{Limits, NewServiceAccount, ServiceAccountPatch};
 use symbolon_domain::limits::NOTE_MAX;
 use symbolon_domain::retire::Because;
 use symbolon_domain::{AccountId, ServiceAccountId, Timestamp};
@@ -76,7 +78,7 @@ pub async fn create_service_account(mut caller: Allowed<ServiceAccountsWrite>) -
     let id = made.record.it.id;
     let url = caller.app.public_url();
     let location = format!("{url}/v1/public/accounts/{account}/auth/service-accounts/{id}");
-    reveal(Reply::created().location(location), &made)
+    reveal(Reply::created().location(location), &made, None)
 }
 
 /// Reads one service account.
@@ -120,18 +122,22 @@ pub async fn update_service_account(mut caller: Allowed<ServiceAccountsWrite>) -
 /// Revokes a service account with all its tokens, for good. Again: nothing changes.
 #[utoipa::path(
     tag = "service accounts",
-    responses((status = 204, description = "Revoked, now or before.")),
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
+    responses(
+        (status = 200, body = Revocation, description = "Revoked, and asked how far that has come."),
+        (status = 204, description = "Revoked, now or before."),
+    ),
     security(("bearer" = ["symbolon:service-accounts:write"])),
 )]
 #[delete("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}")]
 pub async fn revoke_service_account(caller: Allowed<ServiceAccountsWrite>) -> Answer {
     let (account, id) = place(&caller)?;
-    caller.no_query()?;
+    let wait = Wait::of(&caller.request)?;
     caller
         .app
         .revoke_service_account(&caller.call(), account, id, Because::default())
         .await?;
-    no_content()
+    wait.revoked(&caller.app).await
 }
 
 /// Replaces the primary token; this answer alone shows the new one. The old one ends at once, or after
@@ -139,60 +145,66 @@ pub async fn revoke_service_account(caller: Allowed<ServiceAccountsWrite>) -> An
 #[utoipa::path(
     tag = "service accounts",
     request_body = Option<requests::Rotation>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = requests::ServiceAccountWithToken)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
 #[post("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/rotate")]
 pub async fn rotate_service_account(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, id) = place(&caller)?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let rotation = rotation(body.optional()?, caller.app.now())?;
     let call = caller.once("rotate_service_account", &body);
     let made = caller
         .app
         .rotate_service_account(&call, account, id, rotation)
         .await?;
-    reveal(Reply::ok(), &made)
+    let effective = wait.until_effective(&caller.app, made.position).await;
+    reveal(Reply::ok(), &made, effective)
 }
 
 /// Suspends a service account: none of its tokens works until it is activated.
 #[utoipa::path(
     tag = "service accounts",
     request_body = Option<requests::Because>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = ServiceAccount)),
     security(("bearer" = ["symbolon:service-accounts:write"])),
 )]
 #[post("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/suspend")]
 pub async fn suspend_service_account(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {
     let (account, id) = place(&caller)?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let because = because(body.optional()?)?;
     let call = caller.once("suspend_service_account", &body);
     let done = caller
         .app
         .suspend_service_account(&call, account, id, because)
         .await?;
-    repeatable(Reply::ok(), &done)
+    let effective = wait.until_effective(&caller.app, done.position).await;
+    repeatable(Reply::ok(), &done, effective)
 }
 
 /// Activates a suspended service account.
 #[utoipa::path(
     tag = "service accounts",
     request_body = Option<requests::Because>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = ServiceAccount)),
     security(("bearer" = ["symbolon:service-accounts:write"])),
 )]
 #[post("/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/activate")]
 pub async fn activate_service_account(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {
     let (account, id) = place(&caller)?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let because = because(body.optional()?)?;
     let call = caller.once("activate_service_account", &body);
     let done = caller
         .app
         .activate_service_account(&call, account, id, because)
         .await?;
-    repeatable(Reply::ok(), &done)
+    let effective = wait.until_effective(&caller.app, done.position).await;
+    repeatable(Reply::ok(), &done, effective)
 }
 
 /// Mails the confirmation again: at most once a minute and ten times a day. No body is needed.
@@ -208,7 +220,7 @@ pub async fn resend_confirmation(mut caller: Allowed<ServiceAccountsWrite>) -> A
     body.optional()?.finish(Some(()))?;
     let call = caller.once("resend_confirmation", &body);
     let done = caller.app.resend_confirmation(&call, account, id).await?;
-    repeatable(Reply::accepted(), &done)
+    repeatable(Reply::accepted(), &done, None)
 }
 
 /// Reports that mail to the contact does not arrive.
@@ -235,13 +247,22 @@ pub async fn report_undeliverable(mut caller: Allowed<ServiceAccountsWrite>) -> 
         .app
         .report_undeliverable(&call, account, id, detail)
         .await?;
-    repeatable(Reply::ok(), &done)
+    repeatable(Reply::ok(), &done, None)
 }
 
-fn place<P: crate::caller::Demand>(
-    caller: &Allowed<P>,
-) -> Result<(AccountId, ServiceAccountId), crate::failure::Failure> {
+fn place<P: Demand>(caller: &Allowed<P>) -> Result<(AccountId, ServiceAccountId), Failure> {
     Ok((caller.id("account_id")?, caller.id("service_account_id")?))
+}
+
+/// What was waited for ([`Wait::until_effective`]).
+type Waited = Option<Option<Effective>>;
+
+/// The body of an action, and for how long its answer may wait.
+pub(super) async fn body_and_wait<P: Demand>(
+    caller: &mut Allowed<P>,
+) -> Result<(Body, Wait), Failure> {
+    let body = caller.body_before_query().await?;
+    Ok((body, Wait::of(&caller.request)?))
 }
 
 fn show(reply: Reply, record: &ServiceAccountRecord) -> Answer {
@@ -250,13 +271,19 @@ fn show(reply: Reply, record: &ServiceAccountRecord) -> Answer {
         .json(&ServiceAccount::from(record))
 }
 
-fn repeatable(reply: Reply, done: &Replayed<ServiceAccountRecord>) -> Answer {
-    show(reply.replayed(done.replayed), &done.record)
+fn repeatable(reply: Reply, done: &Replayed<ServiceAccountRecord>, effective: Waited) -> Answer {
+    let body = ServiceAccount {
+        effective,
+        ..ServiceAccount::from(&done.record)
+    };
+    let reply = reply.version(done.record.it.version);
+    reply.replayed(done.replayed).json(&body)
 }
 
-fn reveal(reply: Reply, made: &Revealed<ServiceAccountRecord>) -> Answer {
+fn reveal(reply: Reply, made: &Revealed<ServiceAccountRecord>, effective: Waited) -> Answer {
     let body = ServiceAccount {
         token: Some(Shown::from(made.secret.as_ref())),
+        effective,
         ..ServiceAccount::from(&made.record)
     };
     let reply = reply
@@ -265,7 +292,7 @@ fn reveal(reply: Reply, made: &Revealed<ServiceAccountRecord>) -> Answer {
     reply.json(&body)
 }
 
-pub(super) fn because(mut fields: Fields) -> Result<Because, crate::failure::Failure> {
+pub(super) fn because(mut fields: Fields) -> Result<Because, Failure> {
     let because = Because {
         reason: fields
             .nullable("reason", fields::note(NOTE_MAX))
@@ -287,6 +314,15 @@ pub(super) fn expiry(fields: &mut Fields, now: Timestamp) -> ExpiryRequest {
     }
 }
 
+/// `allowed_networks` and `rate_limit` of what is being made.
+pub(super) fn limits(fields: &mut Fields) -> Limits {
+    let networks = fields.optional("allowed_networks", fields::networks);
+    Limits {
+        allowed_networks: networks.unwrap_or_default(),
+        rate_limit: fields.nullable("rate_limit", fields::rate_limit).flatten(),
+    }
+}
+
 fn new_service_account(fields: &mut Fields, now: Timestamp) -> Option<NewServiceAccount> {
     let name = fields.required("name", fields::name);
     let expiry = expiry(fields, now);
@@ -298,6 +334,7 @@ fn new_service_account(fields: &mut Fields, now: Timestamp) -> Option<NewService
     let environment_id = fields.nullable("environment_id", fields::id).flatten();
     let scopes = fields.optional("scopes", fields::scopes);
     let basic_auth_enabled = fields.optional("basic_auth_enabled", fields::boolean);
+    let limits = limits(fields);
     Some(NewServiceAccount {
         description: description.flatten(),
         contact_email,
@@ -306,6 +343,7 @@ fn new_service_account(fields: &mut Fields, now: Timestamp) -> Option<NewService
         scopes: scopes.unwrap_or_default(),
         basic_auth_enabled: basic_auth_enabled.unwrap_or(false),
         expiry,
+        limits,
         ..NewServiceAccount::named(name?)
     })
 }
@@ -321,6 +359,8 @@ fn service_account_patch(fields: &mut Fields) -> ServiceAccountPatch {
         environment_id: fields.nullable("environment_id", fields::id),
         scopes: fields.optional("scopes", fields::scopes),
         basic_auth_enabled: fields.optional("basic_auth_enabled", fields::boolean),
+        allowed_networks: fields.optional("allowed_networks", fields::networks),
+        rate_limit: fields.nullable("rate_limit", fields::rate_limit),
     }
 }
 

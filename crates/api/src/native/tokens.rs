@@ -1,16 +1,17 @@
 //! Tokens: those of a service account, and those that belong to the account or an environment directly.
 
-use super::answer::{Answer, Reply, list, no_content};
+use super::answer::{Answer, Reply, Wait, list};
 use super::requests;
-use super::service_accounts::{because, expiry};
-use super::wire::{Shown, Token};
+use super::service_accounts::{because, body_and_wait, expiry, limits};
+use super::wire::{Effective, Revocation, Shown, Token, Uses};
 use crate::caller::{Allowed, Demand, TokensRead, TokensWrite};
 use crate::failure::Failure;
 use crate::fields::{self, Fields};
+use crate::precondition::if_match;
 use crate::query::{self, Query};
-use actix_web::{delete, get, post};
+use actix_web::{delete, get, patch, post};
 use symbolon_app::{CredentialRecord, Replayed, Revealed, TokenFilter};
-use symbolon_domain::issue::{Grant, NewToken, Rotation};
+use symbolon_domain::issue::{Grant, NewToken, Rotation, TokenPatch};
 use symbolon_domain::retire::Because;
 use symbolon_domain::{AccountId, CredentialId, ServiceAccountId, Timestamp};
 
@@ -63,7 +64,11 @@ pub async fn create_token(mut caller: Allowed<TokensWrite>) -> Answer {
     let made = caller.app.issue_token(&call, account, owner, new).await?;
     let (url, id) = (caller.app.public_url(), made.record.it.id);
     let path = format!("/v1/public/accounts/{account}/auth/service-accounts/{owner}/tokens/{id}");
-    reveal(Reply::created().location(format!("{url}{path}")), &made)
+    reveal(
+        Reply::created().location(format!("{url}{path}")),
+        &made,
+        None,
+    )
 }
 
 /// Reads one token; never its text.
@@ -84,10 +89,53 @@ pub async fn get_token(caller: Allowed<TokensRead>) -> Answer {
     show(Reply::ok(), &found)
 }
 
+/// Changes what the body names: what a token is called, and from where and how often it may be used.
+#[utoipa::path(
+    tag = "tokens",
+    request_body = requests::TokenChange,
+    responses((status = 200, body = Token)),
+    security(("bearer" = ["symbolon:tokens:write"])),
+)]
+#[patch(
+    "/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/tokens/{token_id}"
+)]
+pub async fn update_token(mut caller: Allowed<TokensWrite>) -> Answer {
+    let (account, owner) = owner(&caller)?;
+    let id = caller.id("token_id")?;
+    let (patch, version) = patch_and_version(&mut caller).await?;
+    let call = caller.call();
+    let changed = caller
+        .app
+        .update_token(&call, account, owner, id, patch, version)
+        .await?;
+    show(Reply::ok(), &changed.record)
+}
+
+/// Says how often and when a token was used, day by day.
+#[utoipa::path(
+    tag = "tokens",
+    responses((status = 200, body = Uses)),
+    security(("bearer" = ["symbolon:tokens:read"])),
+)]
+#[get(
+    "/public/accounts/{account_id}/auth/service-accounts/{service_account_id}/tokens/{token_id}/uses"
+)]
+pub async fn get_token_uses(caller: Allowed<TokensRead>) -> Answer {
+    let (account, owner) = owner(&caller)?;
+    let id = caller.id("token_id")?;
+    caller.no_query()?;
+    let uses = caller
+        .app
+        .token_uses(&caller.actor, account, owner, id)
+        .await?;
+    Reply::ok().json(&Uses::from(&uses))
+}
+
 /// Replaces a token; this answer alone shows the new one. No body is needed.
 #[utoipa::path(
     tag = "tokens",
     request_body = Option<requests::Rotation>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = requests::TokenWithSecret)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
@@ -97,20 +145,22 @@ pub async fn get_token(caller: Allowed<TokensRead>) -> Answer {
 pub async fn rotate_token(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let id = caller.id("token_id")?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let rotation = rotation(body.optional()?, caller.app.now())?;
     let call = caller.once("rotate_token", &body);
     let made = caller
         .app
         .rotate_token(&call, account, owner, id, rotation)
         .await?;
-    reveal(Reply::ok(), &made)
+    let effective = wait.until_effective(&caller.app, made.position).await;
+    reveal(Reply::ok(), &made, effective)
 }
 
 /// Suspends a token until it is activated.
 #[utoipa::path(
     tag = "tokens",
     request_body = Option<requests::Because>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = Token)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
@@ -120,20 +170,22 @@ pub async fn rotate_token(mut caller: Allowed<TokensWrite>) -> Answer {
 pub async fn suspend_token(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let id = caller.id("token_id")?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let because = because(body.optional()?)?;
     let call = caller.once("suspend_token", &body);
     let done = caller
         .app
         .suspend_token(&call, account, owner, id, because)
         .await?;
-    repeatable(&done)
+    let effective = wait.until_effective(&caller.app, done.position).await;
+    repeatable(&done, effective)
 }
 
 /// Activates a suspended token.
 #[utoipa::path(
     tag = "tokens",
     request_body = Option<requests::Because>,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = Token)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
@@ -143,20 +195,25 @@ pub async fn suspend_token(mut caller: Allowed<TokensWrite>) -> Answer {
 pub async fn activate_token(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let id = caller.id("token_id")?;
-    let body = caller.body().await?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
     let because = because(body.optional()?)?;
     let call = caller.once("activate_token", &body);
     let done = caller
         .app
         .activate_token(&call, account, owner, id, because)
         .await?;
-    repeatable(&done)
+    let effective = wait.until_effective(&caller.app, done.position).await;
+    repeatable(&done, effective)
 }
 
 /// Revokes a token, for good. Again: nothing changes.
 #[utoipa::path(
     tag = "tokens",
-    responses((status = 204, description = "Revoked, now or before.")),
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
+    responses(
+        (status = 200, body = Revocation, description = "Revoked, and asked how far that has come."),
+        (status = 204, description = "Revoked, now or before."),
+    ),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
 #[delete(
@@ -165,12 +222,12 @@ pub async fn activate_token(mut caller: Allowed<TokensWrite>) -> Answer {
 pub async fn revoke_token(caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let id = caller.id("token_id")?;
-    caller.no_query()?;
+    let wait = Wait::of(&caller.request)?;
     caller
         .app
         .revoke_token(&caller.call(), account, owner, id, Because::default())
         .await?;
-    no_content()
+    wait.revoked(&caller.app).await
 }
 
 /// Lists the tokens that belong to the account or an environment directly, newest first.
@@ -203,18 +260,22 @@ pub async fn list_direct_tokens(caller: Allowed<TokensRead>) -> Answer {
 /// Revokes a token that belongs to the account or an environment directly. Again: nothing changes.
 #[utoipa::path(
     tag = "tokens",
-    responses((status = 204, description = "Revoked, now or before.")),
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
+    responses(
+        (status = 200, body = Revocation, description = "Revoked, and asked how far that has come."),
+        (status = 204, description = "Revoked, now or before."),
+    ),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
 #[delete("/public/accounts/{account_id}/auth/tokens/{token_id}")]
 pub async fn revoke_direct_token(caller: Allowed<TokensWrite>) -> Answer {
     let (account, id) = (caller.id("account_id")?, caller.id("token_id")?);
-    caller.no_query()?;
+    let wait = Wait::of(&caller.request)?;
     caller
         .app
         .revoke_direct_token(&caller.call(), account, id, Because::default())
         .await?;
-    no_content()
+    wait.revoked(&caller.app).await
 }
 
 pub(super) fn owner<P: Demand>(
@@ -224,19 +285,52 @@ pub(super) fn owner<P: Demand>(
 }
 
 fn show(reply: Reply, record: &CredentialRecord) -> Answer {
-    reply.json(&Token::from(record))
+    reply.version(record.it.version).json(&Token::from(record))
 }
 
-pub(super) fn repeatable(done: &Replayed<CredentialRecord>) -> Answer {
-    show(Reply::ok().replayed(done.replayed), &done.record)
+pub(super) fn repeatable(
+    done: &Replayed<CredentialRecord>,
+    effective: Option<Option<Effective>>,
+) -> Answer {
+    let body = Token {
+        effective,
+        ..Token::from(&done.record)
+    };
+    let reply = Reply::ok().version(done.record.it.version);
+    reply.replayed(done.replayed).json(&body)
 }
 
-pub(super) fn reveal(reply: Reply, made: &Revealed<CredentialRecord>) -> Answer {
+pub(super) fn reveal(
+    reply: Reply,
+    made: &Revealed<CredentialRecord>,
+    effective: Option<Option<Effective>>,
+) -> Answer {
     let body = Token {
         token: Some(Shown::from(made.secret.as_ref())),
+        effective,
         ..Token::from(&made.record)
     };
+    let reply = reply.version(made.record.it.version);
     reply.replayed(made.replayed).json(&body)
+}
+
+/// What a `PATCH` of a token or key asks for, and the version that its client saw last.
+pub(super) async fn patch_and_version(
+    caller: &mut Allowed<TokensWrite>,
+) -> Result<(TokenPatch, Option<i64>), Failure> {
+    let version = if_match(&caller.request)?;
+    let mut fields = caller.body().await?.required()?;
+    let patch = token_patch(&mut fields);
+    Ok((fields.finish(Some(patch))?, version))
+}
+
+fn token_patch(fields: &mut Fields) -> TokenPatch {
+    let description = fields.nullable("description", fields::description);
+    TokenPatch {
+        description: description.map(Option::flatten),
+        allowed_networks: fields.optional("allowed_networks", fields::networks),
+        rate_limit: fields.nullable("rate_limit", fields::rate_limit),
+    }
 }
 
 fn new_token(fields: &mut Fields, now: Timestamp) -> NewToken {
@@ -252,6 +346,7 @@ fn new_token(fields: &mut Fields, now: Timestamp) -> NewToken {
                 .optional("scopes", fields::scopes)
                 .unwrap_or_default(),
         ),
+        limits: limits(fields),
         ..NewToken::default()
     }
 }
@@ -278,6 +373,7 @@ mod tests {
     fn what_is_read_is_what_is_described() {
         let now = Timestamp::from_micros(0);
         described::<requests::NewToken>(|fields| drop(new_token(fields, now)));
+        described::<requests::TokenChange>(|fields| drop(token_patch(fields)));
         described::<requests::Rotation>(|fields| {
             read_rotation(fields, now);
         });

@@ -1,8 +1,12 @@
 //! The native door's answers as they travel. Bodies of requests are in `requests`.
 
 mod events;
+mod limits;
+mod verification;
 
 pub use events::Event;
+pub use limits::{Effective, OwnEnd, RateLimit, Revocation, Uses};
+pub use verification::{Verification, write_scopes};
 
 use crate::secret::Secret;
 use serde::Serialize;
@@ -24,8 +28,8 @@ fn scope_texts(scopes: &ScopeSet) -> Vec<String> {
         .collect()
 }
 
-/// A named machine identity. `token_*`, `expires_at` and `last_used_at` are those of its primary token;
-/// without one the texts are empty.
+/// A named machine identity. `token_*`, `expires_at`, `last_used_at`, `allowed_networks` and `rate_limit` are
+/// those of its primary token; without one the texts are empty.
 #[derive(Serialize, ToSchema)]
 pub struct ServiceAccount {
     #[schema(format = "uuid")]
@@ -71,8 +75,17 @@ pub struct ServiceAccount {
     pub environment_id: Option<String>,
     pub scopes: Vec<String>,
     pub basic_auth_enabled: bool,
+    /// From where its primary token may be used; empty means from everywhere.
+    pub allowed_networks: Vec<String>,
+    /// How often its primary token may be used; null means ever so often.
+    #[schema(required)]
+    pub rate_limit: Option<RateLimit>,
     #[schema(value_type = ServiceAccountState)]
     pub status: &'static str,
+    /// In answers to `?wait=` alone; null: nobody can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Effective>)]
+    pub effective: Option<Option<Effective>>,
 }
 
 impl From<&ServiceAccountRecord> for ServiceAccount {
@@ -109,7 +122,14 @@ impl From<&ServiceAccountRecord> for ServiceAccount {
             environment_id: show(it.environment_id),
             scopes: scope_texts(&it.scopes),
             basic_auth_enabled: it.basic_auth_enabled,
+            allowed_networks: primary
+                .map(|token| limits::networks(&token.allowed_networks))
+                .unwrap_or_default(),
+            rate_limit: primary
+                .and_then(|token| token.rate_limit)
+                .map(RateLimit::from),
             status: it.status.as_str(),
+            effective: None,
         }
     }
 }
@@ -152,6 +172,12 @@ words! {
     WhyRevoked { Requested, Rotated }
     ReachKind { Instance, Account, Environment }
     ActorKind { Credential, User, Operator, Schedule, LinkHolder }
+    UseStateWord { Used, Never, NotTrackedYet }
+    /// The reasons in the order in which they are looked at.
+    VerdictCode {
+        Valid, Malformed, Unknown, Revoked, Suspended, NotYetValid, Expired, PresentationNotAllowed,
+        WrongEnvironment, WrongAudience, ContactUnconfirmed, IpNotAllowed, InsufficientScope, RateLimited,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -179,6 +205,11 @@ pub struct Token {
     pub scopes: Vec<String>,
     /// It may do whatever its service account may at the time.
     pub inherits_scopes: bool,
+    /// From where it may be used: networks in CIDR notation; empty means from everywhere.
+    pub allowed_networks: Vec<String>,
+    /// How often it may be used; null means ever so often.
+    #[schema(required)]
+    pub rate_limit: Option<RateLimit>,
     #[schema(value_type = TokenStatus)]
     pub status: &'static str,
     /// The one whose fields the service account shows as its own.
@@ -203,6 +234,10 @@ pub struct Token {
     #[schema(format = "uuid")]
     pub family_id: String,
     pub available_actions: AvailableActions,
+    /// In answers to `?wait=` alone; null: nobody can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Effective>)]
+    pub effective: Option<Option<Effective>>,
 }
 
 /// A key: a token by whose secret nobody is Bearer, with its id beside it.
@@ -265,6 +300,8 @@ impl From<&CredentialRecord> for Token {
             token_last4: it.last4.clone(),
             scopes: scope_texts(&it.scopes),
             inherits_scopes: it.inherits_scopes,
+            allowed_networks: limits::networks(&it.allowed_networks),
+            rate_limit: it.rate_limit.map(RateLimit::from),
             status: token_status(it),
             primary: it.is_primary,
             not_before: show(it.not_before),
@@ -282,6 +319,7 @@ impl From<&CredentialRecord> for Token {
                 revoke: actions.revoke,
                 rotate: token_status(it) == "active",
             },
+            effective: None,
         }
     }
 }

@@ -14,6 +14,7 @@ pub const fn status(code: Code) -> StatusCode {
     match code {
         Code::MalformedBody
         | Code::MalformedRequest
+        | Code::AccountRequired
         | Code::ValidationFailed
         | Code::ScopeExceeded
         | Code::IdempotencyKeyReused => StatusCode::BAD_REQUEST,
@@ -67,7 +68,7 @@ pub fn render(asked: &Asked, failure: &Failure) -> HttpResponse {
     asked.answer(status, failure).json(wire::Error {
         reason: asked.detail(failure),
         status: words(status),
-        trace_id: asked.tag.shown.clone(),
+        trace_id: asked.tag.shown.to_string(),
         validations,
     })
 }
@@ -141,7 +142,7 @@ mod tests {
         let mut shown = String::new();
         for lang in Lang::ALL {
             let tag = RequestTag {
-                shown: "trace-0001".to_owned(),
+                shown: "trace-0001".into(),
                 id: RequestId(Uuid::from_u128(7)),
             };
             let answer = render(

@@ -1,9 +1,11 @@
-//! Client authentication at the token endpoint (RFC 6749 §2.3.1): nobody has to, since the assertion proves
-//! the key; whoever does has to be right.
+//! Client authentication (RFC 6749 §2.3.1): a key's id and secret, in the header or in the form. Beside an
+//! assertion nobody has to, since it proves the key; whoever does has to be right. The endpoints that answer
+//! questions about tokens take a token as Bearer as well (RFC 7662 §2.1).
 
-use super::error::Fault;
+use super::error::{Fault, Way};
 use super::form::{Form, decode};
 use crate::caller;
+use crate::door::Door;
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, ORIGIN};
 use base64::Engine;
@@ -18,6 +20,23 @@ pub enum Client {
     Named(String),
     Proving(Credentials),
 }
+
+/// Who asks about a token: a key as a client, or a token as Bearer.
+pub fn caller(request: &HttpRequest, form: &Form) -> Result<(Credentials, Way), Fault> {
+    let bearer = caller::credentials(request, Door::of(request));
+    if let Some(bearer @ Credentials::Bearer(_)) = bearer {
+        if form.all("client_secret").next().is_some() {
+            return Err(TWO_WAYS);
+        }
+        return Ok((bearer, Way::Bearer));
+    }
+    match Client::of(request, form)? {
+        Client::Proving(key) => Ok((key, Way::Client)),
+        Client::Unnamed | Client::Named(_) => Err(Fault::Unauthenticated),
+    }
+}
+
+const TWO_WAYS: Fault = Fault::InvalidRequest("A client authenticates in one way only.");
 
 impl Client {
     pub fn of(request: &HttpRequest, form: &Form) -> Result<Self, Fault> {
@@ -48,9 +67,7 @@ impl Client {
                     proving => Ok(Self::Proving(proving)),
                 }
             }
-            (Some(_), ..) => Err(Fault::InvalidRequest(
-                "A client authenticates in one way only.",
-            )),
+            (Some(_), ..) => Err(TWO_WAYS),
         }
     }
 

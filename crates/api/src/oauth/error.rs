@@ -1,5 +1,5 @@
-//! The errors of the token endpoint (RFC 6749 §5.2, RFC 8707 §2). Descriptions are English, as the RFC
-//! wants ASCII.
+//! The errors of the OAuth endpoints (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2). Descriptions are English,
+//! as the RFCs want ASCII.
 
 use super::wire::OAuthError;
 use crate::envelope::Asked;
@@ -9,17 +9,27 @@ use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use symbolon_app::OAuthFault;
+use symbolon_app::{Error, OAuthFault};
 use symbolon_domain::Code;
+use symbolon_domain::verdict::Presentation;
 
-/// The challenge to clients that authenticated wrongly.
-const CHALLENGE: &str = "Basic realm=\"symbolon\"";
+const BASIC: &str = "Basic realm=\"symbolon\"";
+const BEARER: &str = "Bearer realm=\"symbolon\"";
 
-/// Why there is no access token.
+/// What the endpoints refuse with, and why.
 #[derive(Debug)]
 pub enum Fault {
     InvalidRequest(&'static str),
+    /// Client credentials that are not good, or missing where nothing else would do.
     InvalidClient,
+    /// Nothing came with the request that proves anything.
+    Unauthenticated,
+    /// What came as Bearer is not good here.
+    InvalidToken,
+    /// What came as Bearer may not do this; the scope that would have been enough.
+    InsufficientScope(String),
+    /// The client is who it says, and may not do this.
+    UnauthorizedClient(&'static str),
     InvalidGrant(&'static str),
     UnsupportedGrantType,
     InvalidScope,
@@ -32,6 +42,7 @@ impl From<OAuthFault> for Fault {
     fn from(fault: OAuthFault) -> Self {
         match fault {
             OAuthFault::InvalidClient => Self::InvalidClient,
+            OAuthFault::UnauthorizedClient(why) => Self::UnauthorizedClient(why),
             OAuthFault::InvalidGrant(why) => Self::InvalidGrant(why),
             OAuthFault::InvalidScope => Self::InvalidScope,
             OAuthFault::InvalidTarget => Self::InvalidTarget,
@@ -46,23 +57,85 @@ impl From<Failure> for Fault {
     }
 }
 
+/// How a caller authenticated, and so how it has to be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// With a key's id and secret.
+    Client,
+    Bearer,
+}
+
+impl Way {
+    pub fn presentation(self) -> Presentation {
+        match self {
+            Self::Client => Presentation::Client,
+            Self::Bearer => Presentation::Bearer,
+        }
+    }
+
+    /// A use case's refusal of the caller.
+    pub fn fault(self, error: Error) -> Fault {
+        let place = "The key may not be used for this, or from this address.";
+        match (self, error.code()) {
+            (Self::Client, Code::Unauthenticated) => Fault::InvalidClient,
+            (Self::Client, Code::NotAllowedHere) => Fault::UnauthorizedClient(place),
+            (Self::Client, Code::ContactUnconfirmed) => Fault::UnauthorizedClient(UNCONFIRMED),
+            (Self::Client, Code::PermissionMissing) => {
+                Fault::UnauthorizedClient("The key's scopes do not allow this.")
+            }
+            (
+                Self::Bearer,
+                Code::Unauthenticated | Code::NotAllowedHere | Code::ContactUnconfirmed,
+            ) => Fault::InvalidToken,
+            (Self::Bearer, Code::PermissionMissing) => {
+                let args = error.refusal().into_iter().flat_map(|it| &it.args);
+                let mut wanted = args.filter(|(name, _)| *name == "permission");
+                let scope = wanted.next().map(|(_, scope)| scope.clone());
+                Fault::InsufficientScope(scope.unwrap_or_default())
+            }
+            _ => Fault::Failed(error.into()),
+        }
+    }
+}
+
+const UNCONFIRMED: &str = "A contact of the service account has to be confirmed first.";
+
 type Row = (StatusCode, &'static str, &'static str);
 
 /// What a fault is answered with.
 pub fn refuse(fault: Fault) -> Result<HttpResponse, Failure> {
-    let bad = StatusCode::BAD_REQUEST;
+    let (bad, unauthorized) = (StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED);
+    let mut challenges = Vec::new();
     let row = match fault {
         Fault::InvalidRequest(why) => (bad, "invalid_request", why),
-        Fault::InvalidClient => (
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
-            "The client's credentials are not those of the key that signed the assertion.",
-        ),
+        Fault::InvalidClient => {
+            challenges.push(BASIC.to_owned());
+            let why =
+                "The client's credentials are not those of a key in force that may be used here.";
+            (unauthorized, "invalid_client", why)
+        }
+        Fault::Unauthenticated => {
+            challenges.extend([BASIC.to_owned(), BEARER.to_owned()]);
+            let why = "The caller has to authenticate: with a key's id and secret, or with a Bearer token.";
+            (unauthorized, "invalid_client", why)
+        }
+        Fault::InvalidToken => {
+            challenges.push(format!("{BEARER}, error=\"invalid_token\""));
+            let why = "The Bearer token is not in force, or not to be used here.";
+            (unauthorized, "invalid_token", why)
+        }
+        Fault::InsufficientScope(scope) => {
+            let error = "insufficient_scope";
+            challenges.push(format!("{BEARER}, error=\"{error}\", scope=\"{scope}\""));
+            let why = "The scopes of the Bearer token do not allow this.";
+            (unauthorized, error, why)
+        }
+        Fault::UnauthorizedClient(why) => (bad, "unauthorized_client", why),
         Fault::InvalidGrant(why) => (bad, "invalid_grant", why),
         Fault::UnsupportedGrantType => (
             bad,
             "unsupported_grant_type",
-            "The only grant_type is urn:ietf:params:oauth:grant-type:jwt-bearer.",
+            "The grant types are client_credentials and urn:ietf:params:oauth:grant-type:jwt-bearer.",
         ),
         Fault::InvalidScope => (
             bad,
@@ -76,7 +149,11 @@ pub fn refuse(fault: Fault) -> Result<HttpResponse, Failure> {
         ),
         Fault::Failed(failure) => return Err(failure),
     };
-    Ok(answer(row, |_| {}))
+    Ok(answer(row, |answer| {
+        for challenge in challenges {
+            answer.append_header((WWW_AUTHENTICATE, challenge));
+        }
+    }))
 }
 
 /// What went wrong before or below the endpoint.
@@ -95,14 +172,8 @@ fn answer(
     (status, error, description): Row,
     more: impl FnOnce(&mut HttpResponseBuilder),
 ) -> HttpResponse {
-    let mut answer = HttpResponse::build(status);
-    answer
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .insert_header((CONTENT_LANGUAGE, "en"));
-    if status == StatusCode::UNAUTHORIZED {
-        answer.insert_header((WWW_AUTHENTICATE, CHALLENGE));
-    }
+    let mut answer = unkept(HttpResponse::build(status));
+    answer.insert_header((CONTENT_LANGUAGE, "en"));
     more(&mut answer);
     answer.json(OAuthError {
         error,
@@ -110,10 +181,21 @@ fn answer(
     })
 }
 
+/// An answer that nobody may keep (RFC 6749 §5.1).
+pub fn unkept(mut answer: HttpResponseBuilder) -> HttpResponseBuilder {
+    answer
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"));
+    answer
+}
+
 fn row(code: Code) -> Row {
     let (status, why) = match code {
         Code::NotFound => (StatusCode::NOT_FOUND, "There is no such endpoint."),
-        Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "The endpoint takes POST."),
+        Code::MethodNotAllowed => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "The endpoint does not take this method.",
+        ),
         Code::RequestTimeout => (
             StatusCode::REQUEST_TIMEOUT,
             "The request took too long to arrive.",
@@ -148,6 +230,8 @@ fn row(code: Code) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::body::MessageBody;
+    use symbolon_domain::Refusal;
 
     #[test]
     fn table() {
@@ -167,18 +251,87 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_client_is_challenged() {
-        for (fault, status, challenge) in [
-            (Fault::InvalidClient, 401, Some(CHALLENGE)),
-            (Fault::InvalidGrant("why"), 400, None),
-            (Fault::UnsupportedGrantType, 400, None),
+    fn a_caller_is_challenged_in_its_own_way() {
+        let bearer = |more: &str| format!("{BEARER}{more}");
+        let lacks = Refusal::with(Code::PermissionMissing, [("permission", "a:b".to_owned())]);
+        for (fault, status, error, challenges) in [
+            (
+                Fault::InvalidClient,
+                401,
+                "invalid_client",
+                vec![BASIC.to_owned()],
+            ),
+            (
+                Fault::Unauthenticated,
+                401,
+                "invalid_client",
+                vec![BASIC.to_owned(), bearer("")],
+            ),
+            (
+                Way::Bearer.fault(Code::Unauthenticated.into()),
+                401,
+                "invalid_token",
+                vec![bearer(", error=\"invalid_token\"")],
+            ),
+            (
+                Way::Bearer.fault(Code::NotAllowedHere.into()),
+                401,
+                "invalid_token",
+                vec![bearer(", error=\"invalid_token\"")],
+            ),
+            (
+                Way::Bearer.fault(lacks.clone().into()),
+                401,
+                "insufficient_scope",
+                vec![bearer(", error=\"insufficient_scope\", scope=\"a:b\"")],
+            ),
+            (
+                Way::Client.fault(Code::Unauthenticated.into()),
+                401,
+                "invalid_client",
+                vec![BASIC.to_owned()],
+            ),
+            (
+                Way::Client.fault(lacks.into()),
+                400,
+                "unauthorized_client",
+                vec![],
+            ),
+            (
+                Way::Client.fault(Code::ContactUnconfirmed.into()),
+                400,
+                "unauthorized_client",
+                vec![],
+            ),
+            (Fault::InvalidGrant("why"), 400, "invalid_grant", vec![]),
+            (
+                Fault::UnsupportedGrantType,
+                400,
+                "unsupported_grant_type",
+                vec![],
+            ),
         ] {
+            let shown = format!("{fault:?}");
             let answer = refuse(fault).unwrap();
-            assert_eq!(answer.status(), status);
-            let header = |name: &str| Some(answer.headers().get(name)?.to_str().unwrap());
-            assert_eq!(header("www-authenticate"), challenge);
-            assert_eq!(header("cache-control"), Some("no-store"));
-            assert_eq!(header("pragma"), Some("no-cache"));
+            assert_eq!(answer.status(), status, "{shown}");
+            let all = answer.headers().get_all(WWW_AUTHENTICATE);
+            let all: Vec<_> = all.map(|it| it.to_str().unwrap().to_owned()).collect();
+            assert_eq!(all, challenges, "{shown}");
+            let header = |name: &str| answer.headers().get(name).unwrap().to_str().unwrap();
+            assert_eq!(header("cache-control"), "no-store");
+            assert_eq!(header("pragma"), "no-cache");
+            let body = answer.into_body().try_into_bytes().unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["error"], error, "{shown}");
+            assert!(
+                is_legal(body["error_description"].as_str().unwrap()),
+                "{shown}"
+            );
+        }
+        for code in [Code::RateLimited, Code::Unavailable, Code::Internal] {
+            for way in [Way::Bearer, Way::Client] {
+                assert!(refuse(way.fault(code.into())).is_err(), "{code:?}");
+            }
         }
     }
 }

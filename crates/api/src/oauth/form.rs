@@ -1,12 +1,20 @@
-//! The parameters of a token request (RFC 6749 §3.2, appendix B): each at most once, empty ones as if they
-//! were not there, unknown ones ignored.
+//! The parameters of a request (RFC 6749 §3.2, appendix B): each at most once, empty ones as if they were
+//! not there, unknown ones ignored.
 
 use super::error::Fault;
-use actix_web::web::Query;
+use crate::body::{media_type, receive};
+use actix_web::HttpRequest;
+use actix_web::web::{Payload, Query};
 
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
+    /// The form that a request brought.
+    pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Fault> {
+        let is_form = media_type(request).as_deref() == Some("application/x-www-form-urlencoded");
+        Self::parse(&receive(request, payload.into_inner(), is_form).await?)
+    }
+
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
         let unreadable = || Fault::InvalidRequest("The form cannot be read.");
         let text = std::str::from_utf8(body).map_err(|_| unreadable())?;

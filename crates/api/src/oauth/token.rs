@@ -1,31 +1,33 @@
-//! The endpoint itself.
+//! The token endpoint: a key's client credentials or its assertion in, an access token out.
 
 use super::TOKEN;
 use super::client::Client;
-use super::error::{Fault, refuse};
+use super::error::{Fault, refuse, unkept};
 use super::form::Form;
 use super::wire::{AccessToken, OAuthError, TokenRequest};
-use crate::body::{media_type, receive};
 use crate::door::Door;
 use crate::failure::Failure;
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, post};
-use symbolon_app::{App, AssertionGrant, IssuedAccessToken};
+use symbolon_app::{App, AssertionGrant, IssuedAccessToken, Wanted};
 use symbolon_domain::{Presented, ScopeSet};
+use symbolon_web::origin;
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// Exchanges an assertion for an access token (RFC 7523).
+/// Issues an access token to a key: for its id and secret (RFC 6749 §4.4), or for an assertion that it has
+/// signed (RFC 7523).
 #[utoipa::path(
     tag = "access tokens",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = AccessToken, description = "A new access token. It ends with its key."),
         (status = 400, body = OAuthError, description = "`error` says what is wrong: with the assertion, `invalid_grant`."),
-        (status = 401, body = OAuthError, description = "Client credentials were sent that are not the key's."),
+        (status = 401, body = OAuthError, description = "The client credentials are not those of a key in force, or not of the one that signed the assertion."),
         (status = 408, body = OAuthError, description = "The request took too long to arrive."),
         (status = 413, body = OAuthError, description = "The request is too large."),
+        (status = 429, body = OAuthError, description = "The key's rate limit; Retry-After says when to try again."),
         (status = 500, body = OAuthError, description = "Our mistake."),
         (status = 503, body = OAuthError, description = "Not at the moment; Retry-After says when to try again."),
     ),
@@ -37,10 +39,7 @@ pub async fn issue_access_token(
     app: Data<App>,
 ) -> Result<HttpResponse, Failure> {
     match exchange(&request, payload, &app).await {
-        Ok(issued) => Ok(HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .insert_header((PRAGMA, "no-cache"))
-            .json(AccessToken::from(&issued))),
+        Ok(issued) => Ok(unkept(HttpResponse::Ok()).json(AccessToken::from(&issued))),
         Err(fault) => refuse(fault),
     }
 }
@@ -50,38 +49,54 @@ async fn exchange(
     payload: Payload,
     app: &App,
 ) -> Result<IssuedAccessToken, Fault> {
-    let is_form = media_type(request).as_deref() == Some("application/x-www-form-urlencoded");
-    let form = Form::parse(&receive(request, payload.into_inner(), is_form).await?)?;
+    let form = Form::read(request, payload).await?;
     let grant_type = form.one("grant_type", "grant_type was sent twice.")?;
-    match grant_type {
-        Some(JWT_BEARER) => {}
-        Some(_) => return Err(Fault::UnsupportedGrantType),
-        None => return Err(Fault::InvalidRequest("grant_type is missing.")),
+    match grant_type.ok_or(Fault::InvalidRequest("grant_type is missing."))? {
+        CLIENT_CREDENTIALS => {
+            let Client::Proving(client) = Client::of(request, &form)? else {
+                return Err(Fault::InvalidClient);
+            };
+            let wanted = wanted(request, &form)?;
+            Ok(app
+                .exchange_client_credentials(client.evidence(), wanted)
+                .await?)
+        }
+        JWT_BEARER => {
+            let assertion = form.one("assertion", "assertion was sent twice.")?;
+            let assertion = assertion.ok_or(Fault::InvalidRequest("assertion is missing."))?;
+            let client = Client::of(request, &form)?;
+            let wanted = wanted(request, &form)?;
+            if !client.may_hold(assertion) {
+                return Err(Fault::InvalidGrant(
+                    "client_id is not the id of the key that signed the assertion.",
+                ));
+            }
+            let grant = AssertionGrant {
+                assertion: &Presented::new(assertion),
+                endpoint_path: &format!("{}{TOKEN}", Door::of(request).prefix),
+                client: match client {
+                    Client::Proving(credentials) => Some(credentials),
+                    Client::Unnamed | Client::Named(_) => None,
+                },
+                wanted,
+            };
+            Ok(app.exchange_assertion(grant).await?)
+        }
+        _ => Err(Fault::UnsupportedGrantType),
     }
-    let assertion = form.one("assertion", "assertion was sent twice.")?;
-    let assertion = assertion.ok_or(Fault::InvalidRequest("assertion is missing."))?;
+}
+
+/// What the token is to be good for.
+fn wanted(request: &HttpRequest, form: &Form) -> Result<Wanted, Fault> {
     let scope = form.one("scope", "scope was sent twice.")?;
     // Blanks name no scope: as if it had been left out.
     let scope = scope.filter(|it| !it.trim().is_empty());
-    let client = Client::of(request, &form)?;
-    let scopes = scope.map(ScopeSet::parse).transpose();
-    let scopes = scopes.map_err(|_| Fault::InvalidScope)?;
-    if !client.may_hold(assertion) {
-        return Err(Fault::InvalidGrant(
-            "client_id is not the id of the key that signed the assertion.",
-        ));
-    }
-    let assertion = Presented::new(assertion);
-    let endpoint_path = format!("{}{TOKEN}", Door::of(request).prefix);
-    let grant = AssertionGrant {
-        assertion: &assertion,
-        endpoint_path: &endpoint_path,
-        scopes,
+    Ok(Wanted {
+        scopes: scope
+            .map(ScopeSet::parse)
+            .transpose()
+            .map_err(|_| Fault::InvalidScope)?,
         resources: form.all("resource").map(str::to_owned).collect(),
-        client: match client {
-            Client::Proving(credentials) => Some(credentials),
-            Client::Unnamed | Client::Named(_) => None,
-        },
-    };
-    Ok(app.exchange_assertion(grant).await?)
+        client_ip: origin(request).client_ip,
+    })
 }

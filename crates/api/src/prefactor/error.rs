@@ -20,7 +20,9 @@ const VALIDATION_ERRORS: &str = "validation_errors";
 /// header came at all.
 const fn row(code: Code) -> (StatusCode, &'static str) {
     match code {
-        Code::MalformedBody | Code::MalformedRequest => (StatusCode::BAD_REQUEST, BAD_REQUEST),
+        Code::MalformedBody | Code::MalformedRequest | Code::AccountRequired => {
+            (StatusCode::BAD_REQUEST, BAD_REQUEST)
+        }
         Code::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, BAD_REQUEST),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, BAD_REQUEST),
         Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST),
@@ -249,7 +251,7 @@ mod tests {
             for failure in failures.into_iter().chain([fields.clone().into()]) {
                 let asked = Asked {
                     tag: RequestTag {
-                        shown: "trace-0001".to_owned(),
+                        shown: "trace-0001".into(),
                         id: RequestId(Uuid::from_u128(7)),
                     },
                     lang,

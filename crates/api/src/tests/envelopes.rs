@@ -6,6 +6,11 @@ use actix_web::dev::Payload;
 /// Routes that need no token, and what they answer to a request that says nothing.
 const PUBLIC: &[(&str, u16)] = &[
     ("GET /openapi.json", 200),
+    ("GET /.well-known/jwks.json", 200),
+    ("GET /.well-known/oauth-authorization-server", 200),
+    // These want a client, and say so in an envelope of their own.
+    ("POST /oauth2/introspect", 401),
+    ("POST /oauth2/revoke", 401),
     ("POST /oauth2/token", 400),
     ("POST /api/auth/oauth/token", 400),
 ];

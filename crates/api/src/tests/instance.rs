@@ -1,11 +1,13 @@
 //! A fresh instance to ask, and what tests make in it.
 
 use super::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use symbolon_app::testing::TestApp;
-use symbolon_app::{AppSettings, Start};
+use symbolon_app::{AppSettings, KeyFile, Keyring, Start};
+use symbolon_domain::dice::SeededDice;
 use symbolon_domain::time::ManualClock;
-use symbolon_domain::{AccountId, Name};
+use symbolon_domain::{AccountId, Dice, Name};
 use symbolon_store::testing::{self, TestDatabase};
 use tokio::runtime::Runtime;
 
@@ -25,7 +27,16 @@ pub(super) struct Instance {
 impl Instance {
     /// On SQLite.
     pub async fn start() -> Self {
-        let opening = RUNTIME.spawn(async { Self::begin(testing::sqlite().await).await });
+        Self::called(&AppSettings::default().public_url).await
+    }
+
+    /// On SQLite, with this public URL.
+    pub async fn called(public_url: &str) -> Self {
+        let settings = AppSettings {
+            public_url: public_url.to_owned(),
+            ..AppSettings::default()
+        };
+        let opening = RUNTIME.spawn(async { Self::begin(testing::sqlite().await, settings).await });
         opening.await.unwrap()
     }
 
@@ -33,19 +44,19 @@ impl Instance {
     pub async fn on_postgres() -> Option<Self> {
         let opening = RUNTIME.spawn(async {
             match testing::postgres().await {
-                Some(database) => Some(Self::begin(database).await),
+                Some(database) => Some(Self::begin(database, AppSettings::default()).await),
                 None => None,
             }
         });
         opening.await.unwrap()
     }
 
-    async fn begin(database: TestDatabase) -> Self {
+    async fn begin(database: TestDatabase, settings: AppSettings) -> Self {
         let TestApp {
             app,
             clock,
             database,
-        } = symbolon_app::testing::on(database, AppSettings::default()).await;
+        } = symbolon_app::testing::on(database, settings).await;
         let begun = app
             .bootstrap(Name::parse("Main").unwrap(), Start::Automatic)
             .await
@@ -57,6 +68,17 @@ impl Instance {
             clock,
             _database: database,
         }
+    }
+
+    /// Another process on the same database, which follows no feed.
+    pub fn another_node(&self) -> App {
+        let keyring = Keyring::new(&KeyFile::generate(&mut SeededDice::new(0)));
+        let calls = AtomicU64::new(1 << 32);
+        let dice = Box::new(move || -> Box<dyn Dice> {
+            Box::new(SeededDice::new(calls.fetch_add(1, Ordering::Relaxed)))
+        });
+        let (store, clock) = (self.app.store().clone(), self.clock.clone());
+        App::new(store, keyring, clock, dice, AppSettings::default())
     }
 
     pub fn service_accounts(&self) -> String {

@@ -27,7 +27,7 @@ const CONTRACT: [&str; 14] = [
     "revoked_at",
     "revoked_by_user_id",
 ];
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "description",
     "contact_email",
     "pending_contact_email",
@@ -36,6 +36,8 @@ const OURS: [&str; 9] = [
     "environment_id",
     "scopes",
     "basic_auth_enabled",
+    "allowed_networks",
+    "rate_limit",
     "status",
 ];
 

@@ -103,7 +103,7 @@ async fn every_code_comes_in_the_documented_envelope() {
     let mut shown = String::new();
     for code in Code::ALL {
         let tag = RequestTag {
-            shown: "trace-0001".to_owned(),
+            shown: "trace-0001".into(),
             id: RequestId(uuid::Uuid::from_u128(7)),
         };
         let asked = Asked {

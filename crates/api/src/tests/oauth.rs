@@ -1,4 +1,5 @@
-//! The token endpoint over HTTP, at both of its paths, with assertions that are signed by hand.
+//! The OAuth endpoints over HTTP: the token endpoint at both of its paths, with assertions that are signed by
+//! hand; introspection, revocation, and what is published.
 
 use super::neowit::{Key, basic, key, made};
 use super::*;
@@ -8,8 +9,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 mod clients;
+mod credentials;
 mod faults;
+mod introspection;
 mod kinds;
+mod published;
+mod revocation;
 mod transcripts;
 
 /// The native one, and the one of the Neowit door.
@@ -24,12 +29,16 @@ impl Got {
         assert_eq!(self.header("content-type"), "application/json");
         assert_eq!(self.header("cache-control"), "no-store");
         assert_eq!(self.header("pragma"), "no-cache");
+        let body = self.json();
         let challenge = self.header("www-authenticate");
-        match status {
-            401 => assert_eq!(challenge, "Basic realm=\"symbolon\""),
+        match (status, body["error"].as_str().unwrap()) {
+            (401, "invalid_client") => assert_eq!(challenge, "Basic realm=\"symbolon\""),
+            (401, error) => {
+                let wanted = format!("Bearer realm=\"symbolon\", error=\"{error}\"");
+                assert!(challenge.starts_with(&wanted), "{challenge}");
+            }
             _ => assert_eq!(challenge, ""),
         }
-        let body = self.json();
         let fields: Vec<_> = body.as_object().unwrap().keys().collect();
         assert_eq!(fields, ["error", "error_description"]);
         let why = body["error_description"].as_str().unwrap();
@@ -134,6 +143,66 @@ where
     let got = asking(service, ENDPOINTS[0], &assertion, more).got().await;
     assert_eq!(got.status, 200, "{}", got.text);
     got.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A service account of the native door, made by its operator.
+async fn native_owner<S, B>(instance: &Instance, service: &S, body: Value) -> Value
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    instance.create(service, body).await.json()
+}
+
+/// A key of that one, made at the native door with these fields.
+async fn native_key<S, B>(instance: &Instance, service: &S, owner: &Value, fields: Value) -> Key
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let owner = owner["id"].as_str().unwrap();
+    let path = format!("{}/{owner}/keys", instance.service_accounts());
+    let ask = Ask::post(service, &path).by(&instance.operator);
+    let got = ask.sends(&fields).got().await;
+    assert_eq!(got.status, 201, "{}", got.text);
+    let text = |name: &str| got.json()[name].as_str().unwrap().to_owned();
+    Key {
+        owner: owner.to_owned(),
+        id: text("key_id"),
+        secret: text("secret"),
+    }
+}
+
+/// A JWT credential of the operator's account.
+async fn api_token<S, B>(instance: &Instance, service: &S) -> String
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let ask = Ask::post(service, "/api/v1/api_token").by(&instance.operator);
+    let ask = ask.sends(&json!({"details": {"token_scope": "account"}}));
+    ask.got().await.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// An account beside the first one, and the token of an administrator of it.
+async fn another_account<S, B>(instance: &Instance, service: &S, name: &str) -> (String, String)
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let account = Ask::post(service, "/v1/public/accounts").by(&instance.operator);
+    let account = account.sends(&json!({"name": name})).got().await.json();
+    let account = account["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/public/accounts/{account}/auth/service-accounts");
+    let admin = json!({"name": "Admin", "scopes": ["symbolon:admin"]});
+    let admin = Ask::post(service, &path)
+        .by(&instance.operator)
+        .sends(&admin);
+    let admin = admin.got().await.json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (account, admin)
 }
 
 /// The claims of a JWT; nothing is verified.

@@ -4,7 +4,7 @@ use super::*;
 use std::fmt::{self, Write};
 
 /// The headers of answers that are part of a contract.
-const SHOWN: [&str; 9] = [
+const SHOWN: [&str; 19] = [
     "content-type",
     "location",
     "www-authenticate",
@@ -14,6 +14,16 @@ const SHOWN: [&str; 9] = [
     "etag",
     "link",
     "idempotency-replayed",
+    "ratelimit-policy",
+    "ratelimit",
+    "x-symbolon-account",
+    "x-symbolon-environment",
+    "x-symbolon-service-account",
+    "x-symbolon-service-account-name",
+    "x-symbolon-token",
+    "x-symbolon-scopes",
+    "x-symbolon-expires-at",
+    "x-symbolon-code",
 ];
 
 /// What was asked and answered so far. Clock and dice of an [`Instance`] are fixed, so the same questions

@@ -55,6 +55,7 @@ const fn kind(code: Code, tried: bool) -> (StatusCode, &'static str) {
     match code {
         Code::MalformedBody
         | Code::MalformedRequest
+        | Code::AccountRequired
         | Code::ValidationFailed
         | Code::IdempotencyKeyReused => (StatusCode::BAD_REQUEST, "BadDataError"),
         Code::Unauthenticated if tried => (StatusCode::UNAUTHORIZED, "UnauthorizedError"),

@@ -9,7 +9,7 @@ use crate::fields::{self, Fields};
 use crate::secret::Secret;
 use actix_web::{delete, get, post};
 use symbolon_domain::account::ExpiryRequest;
-use symbolon_domain::issue::{Grant, NewToken};
+use symbolon_domain::issue::{Grant, Limits, NewToken};
 use symbolon_domain::retire::Because;
 use symbolon_domain::token_text::TokenPrefix;
 use symbolon_domain::{Code, CredentialKind, FieldCode, Refusal, Timestamp};
@@ -84,6 +84,7 @@ pub async fn create(mut caller: Allowed<TokensWrite>) -> Answer {
         expiry: ExpiryRequest::At(end),
         not_before: None,
         grant: Grant::Inherit,
+        limits: Limits::default(),
         prefix: Some(TokenPrefix::user()),
     };
     let (app, call) = (&caller.app, caller.once("create_token", &body));

@@ -355,9 +355,8 @@ async fn each_kind_is_refused_in_the_others_places(world: World) {
         let grant = symbolon_app::AssertionGrant {
             assertion: &symbolon_domain::Presented::new(text.as_str()),
             endpoint_path: TOKEN_PATH,
-            scopes: None,
-            resources: Vec::new(),
             client: None,
+            wanted: Default::default(),
         };
         let refused = app.exchange_assertion(grant).await;
         assert!(matches!(refused, Err(OAuthFault::InvalidGrant(_))));

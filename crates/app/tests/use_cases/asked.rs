@@ -2,7 +2,8 @@
 
 use crate::harness::*;
 use serde_json::{Value, json};
-use symbolon_app::{AssertionGrant, Credentials, IssuedAccessToken, OAuthFault};
+use std::net::IpAddr;
+use symbolon_app::{AssertionGrant, Credentials, IssuedAccessToken, OAuthFault, Wanted};
 use symbolon_domain::{Presented, ScopeSet};
 
 /// A request under construction: what is not said is right.
@@ -12,6 +13,7 @@ pub struct Asked {
     pub secret: String,
     pub scopes: Option<ScopeSet>,
     pub resources: Vec<String>,
+    pub client_ip: Option<IpAddr>,
     pub client: Option<Credentials>,
 }
 
@@ -28,6 +30,7 @@ impl Asked {
             secret: key.secret.clone(),
             scopes: None,
             resources: Vec::new(),
+            client_ip: None,
             client: None,
         }
     }
@@ -66,9 +69,12 @@ impl Asked {
         let grant = AssertionGrant {
             assertion: &Presented::new(text),
             endpoint_path: TOKEN_PATH,
-            scopes: self.scopes,
-            resources: self.resources,
             client: self.client,
+            wanted: Wanted {
+                scopes: self.scopes,
+                resources: self.resources,
+                client_ip: self.client_ip,
+            },
         };
         world.app().exchange_assertion(grant).await
     }

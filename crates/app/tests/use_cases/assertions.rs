@@ -308,9 +308,8 @@ async fn of_racing_repeats_one_wins(world: World) {
             let grant = AssertionGrant {
                 assertion: &Presented::new(text),
                 endpoint_path: TOKEN_PATH,
-                scopes: None,
-                resources: Vec::new(),
                 client: None,
+                wanted: Default::default(),
             };
             app.exchange_assertion(grant).await.is_ok()
         });

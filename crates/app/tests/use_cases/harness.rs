@@ -9,8 +9,8 @@ use symbolon_app::testing::TestApp;
 use symbolon_app::{Actor, App, Call, Credentials, Error, Idempotency, Origin, Prepared, Start};
 use symbolon_domain::issue::{Grant, NewServiceAccount, NewToken, Rotation};
 use symbolon_domain::{
-    AccountId, Code, CredentialId, CredentialKind, Digest, EmailAddress, Job, Language, Name,
-    Presented, ScopeSet, ServiceAccountId,
+    AccountId, Code, CredentialId, CredentialKind, Digest, EmailAddress, Job, Name, Presented,
+    ScopeSet, ServiceAccountId,
 };
 use symbolon_store::testing::TestDatabase;
 use symbolon_store::{JobFilter, JobState};
@@ -314,18 +314,8 @@ pub fn scopes(text: &str) -> ScopeSet {
 
 pub fn service_account(label: &str, granted: &str) -> NewServiceAccount {
     NewServiceAccount {
-        name: name(label),
-        name_is_exclusive: false,
-        username: None,
-        first_token: true,
-        description: None,
-        contact_email: None,
-        contact_language: Language::En,
-        environment_id: None,
         scopes: scopes(granted),
-        basic_auth_enabled: false,
-        expiry: Default::default(),
-        creator_email: None,
+        ..NewServiceAccount::named(name(label))
     }
 }
 

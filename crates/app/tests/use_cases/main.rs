@@ -12,6 +12,7 @@ mod accounts;
 mod asked;
 mod assertions;
 mod beginnings;
+mod client_credentials;
 mod contacts;
 mod harness;
 mod idempotency;

@@ -94,9 +94,8 @@ async fn two_processes_make_one(world: World) {
             let grant = symbolon_app::AssertionGrant {
                 assertion: &symbolon_domain::Presented::new(text),
                 endpoint_path: TOKEN_PATH,
-                scopes: None,
-                resources: Vec::new(),
                 client: None,
+                wanted: Default::default(),
             };
             let issued = app.exchange_assertion(grant).await.unwrap();
             read_jws(issued.token.reveal()).0["kid"].clone()

@@ -1,6 +1,6 @@
 //! Rotations: a successor for a credential, and the end of the old one.
 
-use super::{Draft, Grant, Issued, Mint};
+use super::{Draft, Grant, Issued, Limits, Mint};
 use super::{ensure_account_active, ensure_room, issued_by, one_field, write_credential};
 use crate::account::ExpiryRequest;
 use crate::authority::{ActorRef, Reach};
@@ -124,6 +124,7 @@ pub fn rotate(
         prefix: Some(TokenPrefix::user()).filter(|it| it.as_str() == old.prefix),
         description: old.description.clone(),
         grant,
+        limits: Limits::of(old),
         is_primary: old.is_primary,
         family: Some(old.family_id),
         not_before,
@@ -167,6 +168,8 @@ fn new_primary(
     ensure_room(view, account, asking.now)?;
     let draft = Draft {
         grant: Grant::Only(it.scopes.clone()),
+        // Whoever limited the one before meant the service account's token, whichever it is.
+        limits: view.primary().map(Limits::of).unwrap_or_default(),
         is_primary: true,
         expires_at,
         ..Draft::of(Owner::ServiceAccount(it.id))

@@ -9,6 +9,13 @@ pub struct Cache {
     /// Age at which facts are no longer used.
     pub max_age: Duration,
     pub feed_poll: Duration,
+    /// Credentials kept, at most.
+    pub capacity: usize,
+    /// JWTs whose signature was checked, at most.
+    pub access_tokens: usize,
+    /// Ids that name nothing, at most, and for how long.
+    pub negative_capacity: usize,
+    pub negative_ttl: Duration,
 }
 
 impl Cache {
@@ -17,6 +24,10 @@ impl Cache {
             max_age: reader.duration("cache.max_age", "1s", "1h"),
             // The promise "refused everywhere within 1.5 s" leaves no more than a second.
             feed_poll: reader.duration("cache.feed_poll", "10ms", "1s"),
+            capacity: reader.integer("cache.capacity", 1_000..=100_000_000),
+            access_tokens: reader.integer("cache.access_tokens", 1_000..=100_000_000),
+            negative_capacity: reader.integer("cache.negative_capacity", 100..=10_000_000),
+            negative_ttl: reader.duration("cache.negative_ttl", "1ms", "1m"),
         };
         if cache.max_age <= cache.feed_poll {
             reader.refuse("cache.max_age", "more than cache.feed_poll");

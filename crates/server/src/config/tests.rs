@@ -89,6 +89,10 @@ fn the_defaults_are_those_promised() {
             cache: Cache {
                 max_age: seconds(10),
                 feed_poll: Duration::from_millis(500),
+                capacity: 250_000,
+                access_tokens: 50_000,
+                negative_capacity: 10_000,
+                negative_ttl: seconds(5),
             },
             uses: Uses {
                 flush_interval: seconds(5),

@@ -5,10 +5,11 @@ use crate::error::Result;
 use crate::schema::credentials;
 use crate::types::{Ts, Uid};
 use diesel::prelude::*;
+use std::time::Duration;
 use symbolon_domain::secret::Sealed;
 use symbolon_domain::{
-    AccountId, Credential, CredentialId, CredentialKind, CredentialStatus, EnvironmentId, Owner,
-    RevokeReason, ScopeSet, ServiceAccountId,
+    AccountId, AllowedNetworks, Credential, CredentialId, CredentialKind, CredentialStatus,
+    EnvironmentId, Owner, RateLimit, RevokeReason, ScopeSet, ServiceAccountId,
 };
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -29,6 +30,9 @@ pub(crate) struct CredentialRow {
     pub description: Option<String>,
     pub scopes: String,
     pub inherits_scopes: bool,
+    pub allowed_networks: Option<String>,
+    pub rate_limit: Option<i32>,
+    pub rate_period_s: Option<i32>,
     pub is_primary: bool,
     pub family_id: Uid,
     pub status: String,
@@ -55,6 +59,9 @@ pub(crate) struct CredentialRow {
 pub(crate) struct CredentialChange {
     pub description: Option<String>,
     pub scopes: String,
+    pub allowed_networks: Option<String>,
+    pub rate_limit: Option<i32>,
+    pub rate_period_s: Option<i32>,
     pub is_primary: bool,
     pub status: String,
     pub suspended_at: Option<Ts>,
@@ -68,11 +75,19 @@ pub(crate) struct CredentialChange {
     pub version: i64,
 }
 
+/// Both parts of a rate limit are bounded far below this.
+fn small(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
+}
+
 impl From<CredentialRow> for CredentialChange {
     fn from(row: CredentialRow) -> Self {
         Self {
             description: row.description,
             scopes: row.scopes,
+            allowed_networks: row.allowed_networks,
+            rate_limit: row.rate_limit,
+            rate_period_s: row.rate_period_s,
             is_primary: row.is_primary,
             status: row.status,
             suspended_at: row.suspended_at,
@@ -117,6 +132,10 @@ impl From<&Credential> for CredentialRow {
             description: it.description.clone(),
             scopes: it.scopes.to_string(),
             inherits_scopes: it.inherits_scopes,
+            allowed_networks: (!it.allowed_networks.is_empty())
+                .then(|| it.allowed_networks.to_string()),
+            rate_limit: it.rate_limit.map(|it| small(it.limit().get())),
+            rate_period_s: it.rate_limit.map(|it| small(it.period().as_secs())),
             is_primary: it.is_primary,
             family_id: Uid(it.family_id.0),
             status: it.status.as_str().into(),
@@ -165,6 +184,14 @@ impl CredentialRow {
             (None, Some(id)) => Owner::Environment(EnvironmentId(id.0)),
             (None, None) => Owner::Account,
         };
+        let rate_limit = match (self.rate_limit, self.rate_period_s) {
+            (None, None) => None,
+            (Some(limit), Some(seconds)) => {
+                let period = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+                Some(RateLimit::new(limit.into(), period).map_err(|_| bad("rate_limit"))?)
+            }
+            _ => return Err(bad("rate_limit")),
+        };
         Ok(Credential {
             id: CredentialId(id.0),
             account_id: AccountId(self.account_id.0),
@@ -184,6 +211,9 @@ impl CredentialRow {
             description: self.description,
             scopes: ScopeSet::parse(&self.scopes).map_err(|_| bad("scopes"))?,
             inherits_scopes: self.inherits_scopes,
+            allowed_networks: AllowedNetworks::parse(&self.allowed_networks.unwrap_or_default())
+                .ok_or_else(|| bad("allowed_networks"))?,
+            rate_limit,
             is_primary: self.is_primary,
             family_id: CredentialId(self.family_id.0),
             status,

@@ -1,96 +1,20 @@
-//! The books that are kept beside changes: uses of credentials, and the ledger of mails.
+//! The ledger of mails.
 
 use crate::harness::*;
 use std::sync::Arc;
 use symbolon_domain::{
-    AccountId, ConfirmationId, CredentialId, NoticeId, ServiceAccountId, Timestamp, confirmation,
-    retire,
+    AccountId, ConfirmationId, NoticeId, ServiceAccountId, Timestamp, confirmation, retire,
 };
-use symbolon_store::{NewNotice, NoticeState, Reserved, UseMark};
+use symbolon_store::{NewNotice, NoticeState, Reserved};
 use tokio::sync::Barrier;
 
 on_both!(
-    uses_add_up_and_go_forward_only,
-    uses_of_what_was_purged_are_dropped,
-    racing_flushes_add_up,
     one_mail_has_one_entry,
     what_was_accepted_stays_accepted,
     a_recipient_gets_so_many_a_day,
     racing_workers_keep_the_recipients_limit,
     superseded_mails_count_and_confirmed_ones_do_not,
 );
-
-fn used(credential: CredentialId, first: Timestamp, last: Timestamp, uses: i64) -> UseMark {
-    UseMark {
-        credential,
-        first_used_at: first,
-        last_used_at: last,
-        uses,
-    }
-}
-
-async fn uses_add_up_and_go_forward_only(db: Db) {
-    let account = db.account().await;
-    let credential = direct_credential(&account, T);
-    let (id, unused) = (credential.id, direct_credential(&account, T));
-    db.plant(&account, vec![credential, unused.clone()]).await;
-    for (first, last, uses, wanted) in [
-        (1u32, 5, 3, (5, 3)),
-        // A late flush of another process: it counts, and turns nothing back.
-        (0, 2, 4, (5, 7)),
-        (5, 5, 1, (5, 8)),
-        (6, 9, 1, (9, 9)),
-    ] {
-        let mark = used(id, T.plus(first * SECOND), T.plus(last * SECOND), uses);
-        db.store.record_uses(&[mark]).await.unwrap();
-        let found = db.store.uses(&[id]).await.unwrap()[&id];
-        assert_eq!(
-            (found.last_used_at, found.uses),
-            (Some(T.plus(wanted.0 * SECOND)), wanted.1)
-        );
-    }
-    assert!(
-        !db.store
-            .uses(&[unused.id])
-            .await
-            .unwrap()
-            .contains_key(&unused.id)
-    );
-    // They live in a table of their own.
-    assert_eq!(db.credential(&unused).await.version, 1);
-    db.store.record_uses(&[]).await.unwrap();
-}
-
-async fn uses_of_what_was_purged_are_dropped(db: Db) {
-    let account = db.account().await;
-    let credential = direct_credential(&account, T);
-    db.plant(&account, vec![credential.clone()]).await;
-    let gone = CredentialId::new(T, &mut dice());
-    let marks = [used(gone, T, T, 1), used(credential.id, T, T, 1)];
-    db.store.record_uses(&marks).await.unwrap();
-    assert_eq!(db.count("credential_use").await, 1);
-}
-
-async fn racing_flushes_add_up(db: Db) {
-    let account = db.account().await;
-    let credentials: Vec<_> = (0..40).map(|_| direct_credential(&account, T)).collect();
-    let ids: Vec<CredentialId> = credentials.iter().map(|it| it.id).collect();
-    db.plant(&account, credentials).await;
-    let mut racers = tokio::task::JoinSet::new();
-    for racer in 0..6 {
-        let (store, mut ids) = (db.store.clone(), ids.clone());
-        // Each comes with an order of its own.
-        ids.rotate_left(racer * 7);
-        racers.spawn(async move {
-            let marks: Vec<_> = ids.iter().map(|id| used(*id, T, T, 1)).collect();
-            store.record_uses(&marks).await.unwrap();
-        });
-    }
-    racers.join_all().await;
-    let found = db.store.uses(&ids).await.unwrap();
-    assert_eq!(found.len(), 40);
-    assert!(found.values().all(|it| it.uses == 6));
-}
 
 fn notice(recipient: &str, key: &str, confirmation_id: ConfirmationId) -> NewNotice {
     let id = NoticeId::new(T, &mut dice());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use symbolon_domain::account::AccountPatch;
 use symbolon_domain::change::{Changes, Target, View};
 use symbolon_domain::issue::{self, NewToken, Rotation};
-use symbolon_domain::{Code, CredentialStatus, Refusal, retire};
+use symbolon_domain::verdict::OwnerState;
+use symbolon_domain::{AllowedNetworks, Code, CredentialStatus, RateLimit, Refusal, retire};
 use symbolon_store::{Decision, Error};
 use tokio::sync::Barrier;
 
@@ -15,6 +16,7 @@ on_both!(
     a_panic_writes_nothing_and_the_store_goes_on,
     a_unique_conflict_writes_nothing,
     values_come_back_as_they_were_written,
+    limits_of_a_token_are_set_and_taken_away,
     racing_issues_keep_the_limit,
     a_crowd_of_retiring_tokens_hides_no_live_one,
     racing_rotates_leave_one_live_primary,
@@ -36,22 +38,24 @@ async fn rows_event_jobs_and_feed_are_written_together(db: Db) {
             .await,
         1
     );
-    assert_eq!(db.count("feed").await, 0, "a creation needs no feed row");
+    let marks = db.count("feed WHERE kind <> 'account'").await;
+    assert_eq!(marks, 0, "a creation within an account needs no feed row");
     change(&db.store, the(&it), T, |view, asking, mint| {
         retire::suspend_service_account(view, asking, Default::default(), mint.dice)
     })
     .await
     .unwrap();
-    let feed = db.store.feed_after(0, 10).await.unwrap();
-    assert_eq!(feed.len(), 1);
-    assert_eq!(feed[0].mark.unwrap().id, it.id.0);
+    let feed = db.store.feed_from(0, 10).await.unwrap();
+    let marked: Vec<_> = feed.iter().map(|it| it.mark.unwrap().id).collect();
+    assert_eq!(marked, [account.id.0, it.id.0]);
     let found = db
         .store
         .find_by_public_id(&issued.credential.public_id)
         .await;
     let found = found.unwrap().unwrap();
     assert_eq!(found.credential, issued.credential);
-    assert_eq!(found.service_account.unwrap().status.as_str(), "suspended");
+    let owner = found.service_account.unwrap();
+    assert_eq!(owner.state, OwnerState::Suspended);
     assert_eq!(found.account.id, account.id);
 }
 
@@ -190,6 +194,51 @@ async fn values_come_back_as_they_were_written(db: Db) {
         db.plant(&account, vec![planted.clone()]).await;
         assert_eq!(db.credential(&planted).await, planted);
     }
+}
+
+async fn limits_of_a_token_are_set_and_taken_away(db: Db) {
+    let account = db.account().await;
+    let (it, issued) = db.service_account(&account, T).await;
+    let none = issued.credential;
+    assert!(none.allowed_networks.is_empty() && none.rate_limit.is_none());
+    let networks = ["2001:db8::/32", "10.0.0.0/8", "192.0.2.7"];
+    let networks = AllowedNetworks::parse_all(&networks).unwrap();
+    let limit = RateLimit::new(1_000_000, DAY).unwrap();
+    let limits = issue::Limits {
+        allowed_networks: networks.clone(),
+        rate_limit: Some(limit),
+    };
+    let new = NewToken {
+        limits: limits.clone(),
+        ..NewToken::default()
+    };
+    let limited = db.issue(&it, T, new).await.credential;
+    assert_eq!(limited.allowed_networks, networks);
+    assert_eq!(limited.rate_limit, Some(limit));
+    assert_eq!(db.credential(&limited).await, limited);
+    for (allowed_networks, rate_limit) in [
+        (AllowedNetworks::default(), Some(None)),
+        (networks.clone(), Some(Some(limit))),
+        (AllowedNetworks::default(), None),
+    ] {
+        let id = limited.id;
+        let target = token_of(&it, id);
+        let patch = issue::TokenPatch {
+            allowed_networks: Some(allowed_networks.clone()),
+            rate_limit,
+            ..Default::default()
+        };
+        let updated = change(&db.store, target, T, move |view, asking, mint| {
+            issue::update_token(view, asking, id, patch, mint.dice)
+        })
+        .await
+        .unwrap();
+        assert_eq!(updated.allowed_networks, allowed_networks);
+        assert_eq!(db.credential(&limited).await, updated);
+        let found = db.store.find_by_public_id(&limited.public_id).await;
+        assert_eq!(found.unwrap().unwrap().credential, updated);
+    }
+    assert_eq!(db.credential(&limited).await.rate_limit, Some(limit));
 }
 
 async fn racing_issues_keep_the_limit(db: Db) {

@@ -56,7 +56,7 @@ async fn done(
         })
     });
     Ok(match changed.await? {
-        Changed::Done(()) => None,
+        Changed::Done { .. } => None,
         Changed::Replayed(saved) => Some(*saved),
     })
 }
@@ -246,7 +246,7 @@ async fn save_secret(db: &Db, key: &str, credential_id: CredentialId, until: Tim
                 }),
             })
         });
-    assert!(matches!(changed.await.unwrap(), Changed::Done(())));
+    assert!(matches!(changed.await.unwrap(), Changed::Done { .. }));
 }
 
 async fn a_sealed_secret_vanishes_in_time(db: Db) {

@@ -482,7 +482,7 @@ async fn a_revoked_access_token_is_known_until_it_would_have_ended(db: Db) {
             .unwrap();
     }
     assert!(db.store.is_access_token_revoked(token.id).await.unwrap());
-    let feed = db.store.feed_after(0, 10).await.unwrap();
+    let feed = db.store.feed_from(0, 10).await.unwrap();
     assert_eq!(feed[0].mark.unwrap().id, token.id);
     db.store.purge_page(RETENTION, T).await.unwrap();
     assert!(db.store.is_access_token_revoked(token.id).await.unwrap());

@@ -3,8 +3,9 @@
 use crate::harness::*;
 use std::collections::HashSet;
 use std::time::Duration;
+use symbolon_domain::account::{self, AccountPatch};
 use symbolon_domain::change::{Changes, FeedKind, FeedMark, Target};
-use symbolon_store::{Signal, Store};
+use symbolon_store::{Changed, Signal, Store};
 
 on_both!(
     a_reader_loses_nothing_while_eight_write,
@@ -12,6 +13,7 @@ on_both!(
     kinds_of_a_newer_release_are_passed_over,
     a_commit_wakes_this_process_and_others,
     a_refusal_wakes_nobody,
+    a_change_tells_the_position_of_its_last_row,
 );
 
 async fn mark(store: &Store, version: i64) {
@@ -45,7 +47,7 @@ async fn a_reader_loses_nothing_while_eight_write(db: Db) {
     loop {
         // Asked before the read: what was committed before it must be in it.
         let over = writers.is_empty();
-        let rows = db.store.feed_after(last, 1000).await.unwrap();
+        let rows = db.store.feed_from(last + 1, 1000).await.unwrap();
         last = rows.last().map_or(last, |it| it.seq);
         seen.extend(rows.iter().map(|it| it.mark.unwrap().version));
         polls += 1;
@@ -58,28 +60,30 @@ async fn a_reader_loses_nothing_while_eight_write(db: Db) {
     assert_eq!(seen.len(), 8 * EACH as usize);
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), seen.len());
     assert_eq!(
-        db.store.feed_bounds().await.unwrap().map(|(_, last)| last),
+        db.store.feed_end().await.unwrap().map(|it| it.seq),
         Some(last)
     );
 }
 
 async fn rows_come_in_order_and_in_pages(db: Db) {
-    assert_eq!(db.store.feed_bounds().await.unwrap(), None);
+    assert_eq!(db.store.feed_end().await.unwrap(), None);
     for version in 0..5 {
         mark(&db.store, version).await;
     }
-    let all = db.store.feed_after(0, 10).await.unwrap();
+    let all = db.store.feed_from(0, 10).await.unwrap();
     assert!(all.windows(2).all(|pair| pair[0].seq < pair[1].seq));
-    assert_eq!(db.store.feed_after(0, 2).await.unwrap(), all[..2]);
-    assert_eq!(db.store.feed_after(all[1].seq, 10).await.unwrap(), all[2..]);
-    let bounds = db.store.feed_bounds().await.unwrap();
-    assert_eq!(bounds, Some((all[0].seq, all[4].seq)));
+    assert_eq!(all.len(), 5);
+    assert_eq!(db.store.feed_from(0, 2).await.unwrap(), all[..2]);
+    // A row is asked for by its own position.
+    assert_eq!(db.store.feed_from(all[2].seq, 10).await.unwrap(), all[2..]);
+    assert_eq!(db.store.feed_from(all[4].seq + 1, 10).await.unwrap(), []);
+    assert_eq!(db.store.feed_end().await.unwrap(), Some(all[4]));
 }
 
 async fn kinds_of_a_newer_release_are_passed_over(db: Db) {
     mark(&db.store, 1).await;
     db.execute("UPDATE feed SET kind = 'of_the_future'").await;
-    let rows = db.store.feed_after(0, 10).await.unwrap();
+    let rows = db.store.feed_from(0, 10).await.unwrap();
     assert_eq!((rows.len(), rows[0].mark), (1, None));
 }
 
@@ -97,7 +101,16 @@ async fn a_commit_wakes_this_process_and_others(db: Db) {
         })
         .await;
     }
-    let account = db.account().await;
+    let nowhere = Target::within(symbolon_domain::AccountId(uuid::Uuid::nil()));
+    let account = change(&db.store, nowhere, T, |_, asking, mint| {
+        let patch = AccountPatch::default();
+        let (account, mut changes) = account::create(asking, name("Acme"), patch, mint.dice)?;
+        // Unmarked, so that only what follows can wake anybody.
+        changes.feed.clear();
+        Ok((account, changes))
+    })
+    .await
+    .unwrap();
     assert!(!here.has_changed().unwrap() && !jobs.has_changed().unwrap());
     let mut new = service_account("billing");
     new.contact_email = Some(email("ops@example.com"));
@@ -117,12 +130,21 @@ async fn a_commit_wakes_this_process_and_others(db: Db) {
         // Another process of SQLite finds it by its own poll.
         assert!(!there.has_changed().unwrap() && !jobs_there.has_changed().unwrap());
     }
-    assert_eq!(other.feed_after(0, 10).await.unwrap().len(), 1);
+    assert_eq!(other.feed_from(0, 10).await.unwrap().len(), 1);
 }
 
 async fn a_refusal_wakes_nobody(db: Db) {
     let account = db.account().await;
     let (it, _) = db.service_account(&account, T).await;
+    // What the account's creation told comes back to us, too, a little later.
+    let told = db.store.signal(Signal::Feed);
+    loop {
+        let before = *told.borrow();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if *told.borrow() == before {
+            break;
+        }
+    }
     let feed = db.store.signal(Signal::Feed);
     let jobs = db.store.signal(Signal::Jobs);
     let refused = change(&db.store, the(&it), T, |_, _, _| {
@@ -130,4 +152,29 @@ async fn a_refusal_wakes_nobody(db: Db) {
     });
     assert!(refused.await.is_err());
     assert!(!feed.has_changed().unwrap() && !jobs.has_changed().unwrap());
+}
+
+async fn a_change_tells_the_position_of_its_last_row(db: Db) {
+    let target = Target::within(symbolon_domain::AccountId(uuid::Uuid::nil()));
+    for rows in [0, 1, 3] {
+        let marks = (0..rows).map(|version| FeedMark {
+            kind: FeedKind::Account,
+            id: uuid::Uuid::from_u128(9),
+            version,
+        });
+        let changes = Changes {
+            feed: marks.collect(),
+            ..Changes::default()
+        };
+        let decide = deciding(T, move |_, _, _| Ok(((), changes)));
+        let changed = db.store.change(target.clone(), T, None, decide).await;
+        let Changed::Done { position, .. } = changed.unwrap() else {
+            panic!("nothing was claimed");
+        };
+        let end = db.store.feed_end().await.unwrap();
+        let wanted = end.filter(|_| rows > 0);
+        assert_eq!(position, wanted.map(|it| it.seq));
+        let version = wanted.map(|it| it.mark.unwrap().version);
+        assert_eq!(version, (rows > 0).then_some(rows - 1));
+    }
 }

@@ -133,7 +133,7 @@ where
         .change(target, now, None, deciding(now, decide))
         .await?;
     match changed {
-        Changed::Done(value) => Ok(value),
+        Changed::Done { value, .. } => Ok(value),
         Changed::Replayed(_) => panic!("nothing was claimed"),
     }
 }
@@ -377,7 +377,8 @@ pub fn direct_credential(of: &Account, now: Timestamp) -> Credential {
         account_id: of.id,
         owner: Owner::Account,
         kind: CredentialKind::Opaque,
-        public_id: id.0.simple().to_string(),
+        // The half of the id that is random, as long as a public id is.
+        public_id: id.0.simple().to_string()[16..].to_owned(),
         prefix: "sym_".into(),
         last4: "last".into(),
         sealed: Sealed {
@@ -389,6 +390,8 @@ pub fn direct_credential(of: &Account, now: Timestamp) -> Credential {
         scopes: ScopeSet::default(),
         inherits_scopes: false,
         is_primary: false,
+        allowed_networks: Default::default(),
+        rate_limit: None,
         family_id: id,
         status: CredentialStatus::Active,
         not_before: None,

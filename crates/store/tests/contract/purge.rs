@@ -17,6 +17,8 @@ on_both!(
     a_revoked_service_account_goes_with_all_it_has,
     nothing_that_lives_is_touched,
     more_than_a_page_goes_in_pages,
+    uses_by_day_go,
+    nodes_that_fell_silent_go,
 );
 
 const RETENTION: Retention = Retention {
@@ -99,8 +101,12 @@ async fn feed_and_keys_go(db: Db) {
     })
     .await
     .unwrap();
+    let newest = db.store.feed_end().await.unwrap();
+    assert!(newest.is_some());
+    // The account's mark goes, the service account's stays.
     purges(&db, RETENTION.feed, 1).await;
-    assert_eq!(db.count("feed").await, 0);
+    assert_eq!(db.count("feed").await, 1);
+    assert_eq!(db.store.feed_end().await.unwrap(), newest, "however old");
     let claim = Claim {
         expires_at: T.plus(1000 * SECOND),
         ..crate::claims::claim("k", "b", T)
@@ -255,6 +261,39 @@ async fn more_than_a_page_goes_in_pages(db: Db) {
     .unwrap();
     let over = T.plus(RETENTION.feed + SECOND);
     assert_eq!(db.store.purge_page(RETENTION, over).await.unwrap(), 1000);
+    // The account's mark goes too, and the newest stays.
     assert_eq!(db.store.purge_page(RETENTION, over).await.unwrap(), 300);
     assert_eq!(db.store.purge_page(RETENTION, over).await.unwrap(), 0);
+}
+
+async fn uses_by_day_go(db: Db) {
+    let account = db.account().await;
+    let credential = direct_credential(&account, T);
+    let id = credential.id;
+    db.plant(&account, vec![credential]).await;
+    let today = symbolon_store::use_day(T);
+    for (at, uses) in [(T, 1), (T.plus(DAY - TICK), 2), (T.plus(DAY), 4)] {
+        let mark = UseMark {
+            credential: id,
+            first_used_at: at,
+            last_used_at: at,
+            uses,
+        };
+        db.store.record_uses(&[mark]).await.unwrap();
+    }
+    // A day is old when its last instant is.
+    purges(&db, DAY + RETENTION.credentials - TICK, 1).await;
+    let left = db.store.credential_days(id, 0).await.unwrap();
+    assert_eq!(left, [(today + 1, 4)]);
+    let uses = db.store.uses(&[id]).await.unwrap()[&id];
+    assert_eq!((uses.uses, uses.first_used_at), (7, Some(T)));
+}
+
+async fn nodes_that_fell_silent_go(db: Db) {
+    let (silent, live) = (crate::nodes::node("silent"), crate::nodes::node("live"));
+    db.store.beat(&silent, T).await.unwrap();
+    db.store.beat(&live, T.plus(SECOND)).await.unwrap();
+    purges(&db, silent.lease + silent.max_age + DAY, 1).await;
+    let left = db.store.nodes().await.unwrap();
+    assert_eq!(left.iter().map(|it| it.id).collect::<Vec<_>>(), [live.id]);
 }

@@ -2,13 +2,16 @@
 
 use crate::harness::*;
 use std::collections::BTreeMap;
-use symbolon_domain::{AccountId, ServiceAccountId};
-use symbolon_store::{EndedPage, EventQuery, Page, ServiceAccountQuery, Store, TokenQuery};
+use symbolon_domain::{AccountId, CredentialId, ServiceAccountId};
+use symbolon_store::{
+    EndedPage, EventQuery, Page, ServiceAccountQuery, Store, TokenQuery, USE_BATCH, UseMark,
+};
 
 /// So often that a generic plan is looked at too.
 const TIMES: usize = 8;
 /// The tables that grow with the credentials.
-const LARGE: &str = "('credentials', 'service_accounts', 'jobs', 'events', 'credential_use')";
+const LARGE: &str = "('credentials', 'service_accounts', 'jobs', 'events', 'credential_use', \
+                     'credential_use_days')";
 
 /// How rows spread over accounts and states.
 struct Spread {
@@ -54,6 +57,8 @@ async fn fill(db: &Db, spread: &Spread) {
          INSERT INTO events SELECT {event_id}, {account_id}, now(), 'token.issued', 'operator', NULL, NULL, NULL, \
            {service_account_id}, NULL, NULL, NULL, '{{}}' FROM (SELECT s, s AS n FROM generate_series(1, 20000) s) x;
          INSERT INTO credential_use SELECT id, now(), now(), 1 FROM credentials WHERE service_account_id IS NOT NULL;
+         INSERT INTO credential_use_days SELECT credential_id, day, 1 FROM credential_use, \
+           generate_series(extract(epoch FROM now())::bigint / 86400 - 1, extract(epoch FROM now())::bigint / 86400) day;
          ANALYZE"
     );
     db.execute(&statement).await;
@@ -141,6 +146,18 @@ async fn ask(store: &Store, account: AccountId, number: u128) {
         .await
         .unwrap();
     assert!(count > 0, "the expiry page has something to look at");
+    // As many at once as are ever written: some known, some purged, from anywhere.
+    let marks: Vec<UseMark> = (0..USE_BATCH as u128)
+        .map(|at| UseMark {
+            credential: CredentialId(numbered(0xc, (number + at) * 19 % 95_000 + 1)),
+            first_used_at: now,
+            last_used_at: now,
+            uses: 1,
+        })
+        .collect();
+    store.record_uses(&marks).await.unwrap();
+    let days = store.credential_days(CredentialId(numbered(0xc, number)), 0);
+    assert!(days.await.unwrap().len() >= 2);
     let target = symbolon_domain::change::Target::ServiceAccount {
         account,
         id: owner,

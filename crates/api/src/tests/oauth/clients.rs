@@ -124,7 +124,7 @@ async fn forms_are_read_as_the_rfc_says() {
         (format!("{grant}&{sent}&scope=a&scope=b"), "invalid_request"),
         (format!("GRANT_TYPE={JWT_BEARER}&{sent}"), "invalid_request"),
         (
-            format!("grant_type=client_credentials&{sent}"),
+            format!("grant_type=password&{sent}"),
             "unsupported_grant_type",
         ),
         (

@@ -39,7 +39,7 @@ async fn the_flow(instance: Instance) {
         let wrong = asking(&service, endpoint, &assertion.text(), "");
         let wrong = wrong.with("authorization", &basic(&key.id, "wrong"));
         transcript.ask("a wrong client", wrong).await;
-        let grant = "grant_type=client_credentials".to_owned();
+        let grant = "grant_type=authorization_code".to_owned();
         transcript
             .ask("another grant", form(&service, endpoint, grant))
             .await;
