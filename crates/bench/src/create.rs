@@ -11,42 +11,44 @@ use symbolon_app::{
 use symbolon_domain::account::AccountPatch;
 use symbolon_domain::change::{Asking, View};
 use symbolon_domain::issue::{self, Mint, NewServiceAccount};
-use symbolon_domain::{Account, Changes, Clock, EmailAddress, Name, ScopeSet};
+use symbolon_domain::{Account, Changes, Clock, ScopeSet};
 use symbolon_store::{Location, Store, StoreSettings};
 
-type AnyError = Box<dyn std::error::Error>;
+use crate::AnyError;
+use crate::instance::{email, name};
 
 const CONNECTIONS: usize = 32;
 const ROUND: Duration = Duration::from_secs(3);
 /// Rows made beforehand for one round of plain INSERTs; more than any round needs.
 const PREPARED: usize = 20_000;
 
-pub fn run(rounds: usize) -> Result<(), AnyError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let (app, accounts) = set_up().await?;
-        for (label, accounts) in [("32 accounts", &accounts[..]), ("1 account", &accounts[..1])] {
-            let (mut ours, mut plain) = (Vec::new(), Vec::new());
-            for round in 0..rounds {
-                // Alternating, so that a slow minute of the machine hits both.
-                if round % 2 == 0 {
-                    ours.push(creates(&app, accounts).await?);
-                    plain.push(inserts(&app, accounts).await?);
-                } else {
-                    plain.push(inserts(&app, accounts).await?);
-                    ours.push(creates(&app, accounts).await?);
-                }
+pub async fn run(rounds: usize) -> Result<(), AnyError> {
+    let (app, accounts) = set_up().await?;
+    for (label, accounts) in [
+        ("32 accounts", &accounts[..]),
+        ("1 account", &accounts[..1]),
+    ] {
+        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+        for round in 0..rounds {
+            // Alternating, so that a slow minute of the machine hits both.
+            if round % 2 == 0 {
+                ours.push(creates(&app, accounts).await?);
+                plain.push(inserts(&app, accounts).await?);
+            } else {
+                plain.push(inserts(&app, accounts).await?);
+                ours.push(creates(&app, accounts).await?);
             }
-            let (ours, plain) = (Summary::of(ours), Summary::of(plain));
-            println!("create, {CONNECTIONS} at a time over {label}, PostgreSQL, synchronous_commit=on, {rounds} rounds of {ROUND:?}:");
-            println!("  use case       {ours}");
-            println!("  plain INSERTs  {plain}");
-            println!("  ratio          {:.2}", ours.median / plain.median);
         }
-        Ok(())
-    })
+        let (ours, plain) = (Summary::of(ours), Summary::of(plain));
+        println!(
+            "create, {CONNECTIONS} at a time over {label}, PostgreSQL, synchronous_commit=on, \
+             {rounds} rounds of {ROUND:?}:"
+        );
+        println!("  use case       {ours}");
+        println!("  plain INSERTs  {plain}");
+        println!("  ratio          {:.2}", ours.median / plain.median);
+    }
+    Ok(())
 }
 
 struct Summary {
@@ -119,14 +121,6 @@ async fn set_up() -> Result<(App, Vec<Account>), AnyError> {
         );
     }
     Ok((app, accounts))
-}
-
-fn name(text: &str) -> Result<Name, AnyError> {
-    Name::parse(text).map_err(|code| code.as_str().into())
-}
-
-fn email(text: &str) -> Result<EmailAddress, AnyError> {
-    EmailAddress::parse(text).map_err(|code| code.as_str().into())
 }
 
 fn new_service_account() -> Result<NewServiceAccount, AnyError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-type AnyError = Box<dyn std::error::Error>;
+use crate::AnyError;
 
 const STARTS: usize = 7;
 /// Until caches and pools have settled.

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use packages::{Authlib, Programs};
+use packages::{Authlib, Gateways, Programs};
 use servers::{Durability, Servers};
 
 const HELP: &str = "\
@@ -18,8 +18,9 @@ cargo xtask test [--filter STR] [--no-build]
     --filter STR   only tests whose path contains STR
     --no-build     trust that the workspace's programs are built
 cargo xtask bench [COMMAND] [ARGS…]
-    Builds the release binaries and runs `symbolon-bench COMMAND ARGS…` beside a private
-    PostgreSQL that really syncs to disk. `cargo xtask bench create` measures creating.
+    Builds the release binaries, the bare handler in them, and runs `symbolon-bench COMMAND ARGS…`
+    beside a private PostgreSQL that really syncs to disk. Without a command it lists them:
+    verify, authorize, scale, miss, memory, revoke, create, all. See docs/performance.md.
 cargo xtask servers [--print-env FILE]
     Starts the private servers, prints the exports for running single tests by hand, and
     keeps them until standard input closes. --print-env also writes the exports to FILE.
@@ -68,22 +69,26 @@ fn test(args: &[String]) -> Result<bool, String> {
     exports.extend(binaries(&target.join("debug")));
     let authlib = Authlib::find_or_install();
     exports.extend(authlib.exports());
+    let gateways = Gateways::find_or_install();
+    exports.extend(gateways.exports());
     let tally = suite::run(filter.as_deref(), &exports, servers.dir())?;
     drop(servers);
     let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let mut missing = programs.missing();
     let all_servers = missing.is_empty();
     missing.extend(authlib.missing());
+    missing.extend(gateways.missing());
     Ok(tally.report(&missing, all_servers, strict))
 }
 
 fn bench(args: &[String]) -> Result<bool, String> {
     let release = target_dir()?.join("release");
+    // The bare handler that everything is compared with is in no other build.
     run(cargo().args([
         "build",
         "--release",
-        "--package=symbolon-server",
-        "--package=symbolon-bench",
+        "--workspace",
+        "--features=symbolon-server/bare",
     ]))?;
     let programs = Programs::find_or_install();
     let servers = Servers::start(&programs, Durability::Full)?;
@@ -108,12 +113,15 @@ fn keep_servers(args: &[String]) -> Result<bool, String> {
     exports.extend(binaries(&target_dir()?.join("debug")));
     let authlib = Authlib::find_or_install();
     exports.extend(authlib.exports());
+    let gateways = Gateways::find_or_install();
+    exports.extend(gateways.exports());
     let text: String = exports
         .iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
     print!("{text}");
-    for (program, command) in programs.missing().into_iter().chain(authlib.missing()) {
+    let missing = programs.missing().into_iter();
+    for (program, command) in missing.chain(authlib.missing()).chain(gateways.missing()) {
         eprintln!("not there: {program} (install it with: {command})");
     }
     if let Some(file) = file {
