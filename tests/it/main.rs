@@ -3,11 +3,13 @@
 
 mod concurrency;
 mod contracts;
+mod data_plane;
 mod dialects;
 mod distributed;
 mod docs;
 mod doors;
 mod envelopes;
+mod forward_auth;
 mod harness;
 mod instance;
 mod layering;
@@ -17,3 +19,4 @@ mod outage;
 mod secrets;
 mod start;
 mod surface;
+mod tenancy;

@@ -53,6 +53,9 @@ struct State {
     /// Statements still to pass, the breaking one included.
     cut: Option<(u64, When)>,
     fired: u64,
+    deaf: bool,
+    /// Notifications that did not pass.
+    lost: u64,
 }
 
 /// The two sides of one connection.
@@ -100,6 +103,8 @@ impl TcpProxy {
                 statements: 0,
                 cut: None,
                 fired: 0,
+                deaf: false,
+                lost: 0,
             }),
             changed: Condvar::new(),
         });
@@ -160,6 +165,17 @@ impl TcpProxy {
     /// How many connections [`TcpProxy::cut_after_messages`] has broken.
     pub fn fired(&self) -> u64 {
         self.shared.state().fired
+    }
+
+    /// From now on no notification (`NOTIFY`) reaches a client; everything else does.
+    pub fn lose_notifications(&self) {
+        assert!(self.shared.postgres, "only a PostgreSQL proxy knows them");
+        self.shared.state().deaf = true;
+    }
+
+    /// How many notifications did not pass.
+    pub fn lost(&self) -> u64 {
+        self.shared.state().lost
     }
 
     /// Statements sent so far, over all connections: simple queries, and executions of prepared
@@ -230,6 +246,13 @@ impl Shared {
             state.fired += 1;
             when
         })
+    }
+
+    /// Whether a notification passes.
+    fn may_notify(&self) -> bool {
+        let mut state = self.state();
+        state.lost += u64::from(state.deaf);
+        !state.deaf
     }
 
     fn listening(&self, listening: bool) {

@@ -103,7 +103,10 @@ impl Dialogue {
                         break;
                     };
                     let message: Vec<u8> = buffer.drain(..length).collect();
+                    let notifies = progress.is_notification(&message);
                     let (pass, ends) = progress.reply(&message);
+                    drop(progress);
+                    let pass = pass && (!notifies || shared.may_notify());
                     (message, pass, ends)
                 };
                 if ends {
@@ -185,6 +188,11 @@ impl Progress {
         whole(buffer, 1)
     }
 
+    /// Whether the server's message is a NotificationResponse.
+    fn is_notification(&self, message: &[u8]) -> bool {
+        !self.opaque && !self.negotiating && message[0] == b'A'
+    }
+
     /// Whether the server's message passes, and whether the connection ends with it.
     fn reply(&mut self, message: &[u8]) -> (bool, bool) {
         if self.opaque {
@@ -262,6 +270,7 @@ mod tests {
                         b'Q' => [message(b'C', b"Q\0"), message(b'Z', b"I")].concat(),
                         b'E' => message(b'C', b"E\0"),
                         b'S' => message(b'Z', b"I"),
+                        b'N' => message(b'A', b"channel\0"),
                         _ => continue,
                     };
                     let _ = stream.write_all(&reply);
@@ -358,6 +367,20 @@ mod tests {
             assert_eq!(client.replies(2), "", "{when:?}");
             assert_eq!(received(&server), sent, "{when:?}");
         }
+    }
+
+    #[test]
+    fn notifications_are_lost_and_nothing_else() {
+        let (address, _server) = fake_server();
+        let proxy = TcpProxy::postgres(address);
+        let mut client = Client::start(&proxy);
+        client.send("NQ");
+        assert_eq!(client.replies(3), "ACZ");
+        proxy.lose_notifications();
+        client.send("NQN");
+        client.send("BES");
+        assert_eq!(client.replies(4), "CZCZ");
+        assert_eq!(proxy.lost(), 2);
     }
 
     #[test]
