@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 pub const SCOPE_MAX: usize = 200;
 pub const SCOPES_MAX: usize = 100;
+const SEGMENTS_MAX: usize = 4;
 
 /// 1 to 4 segments of `[a-z0-9_-]+` joined by `:`; `*` only as the last segment, where it stands for one
 /// or more segments. Nothing outside `symbolon:` matches inside it, and inside it only the permissions
@@ -46,20 +47,19 @@ impl Scope {
 impl FromStr for Scope {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let segments: Vec<&str> = text.split(':').collect();
-        let last = segments.len() - 1;
         let plain = |s: &str| {
             !s.is_empty()
                 && s.bytes().all(|c| {
                     c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-')
                 })
         };
+        let (before, last) = text
+            .rsplit_once(':')
+            .map_or((None, text), |(a, b)| (Some(a), b));
         let legal = text.len() <= SCOPE_MAX
-            && segments.len() <= 4
-            && segments
-                .iter()
-                .enumerate()
-                .all(|(at, segment)| plain(segment) || (at == last && *segment == "*"));
+            && text.split(':').count() <= SEGMENTS_MAX
+            && (plain(last) || last == "*")
+            && before.is_none_or(|before| before.split(':').all(plain));
         if !legal {
             return Err("1 to 4 segments of a-z 0-9 _ - joined by ':', '*' only as the last");
         }
@@ -141,26 +141,61 @@ impl Permission {
     }
 }
 
+/// Management permissions as one number, so that asking for one compares no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Permissions(u8);
+
+impl Permissions {
+    const fn only(it: Permission) -> Self {
+        Self(1 << it as u8)
+    }
+
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// These, and whatever they imply.
+    pub fn implied(self) -> Self {
+        let all = Permission::ALL.iter().copied();
+        let implied = all.filter(|it| self.allow(*it)).map(Self::only);
+        implied.fold(Self::default(), |all, one| Self(all.0 | one.0))
+    }
+
+    /// Whether one of these implies what is wanted.
+    pub fn allow(self, wanted: Permission) -> bool {
+        let all = Permission::ALL.iter().copied();
+        all.filter(|held| self.0 & Self::only(*held).0 != 0)
+            .any(|held| held.implies(wanted))
+    }
+}
+
 /// A sorted set of scopes. Empty means: nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ScopeSet(Vec<Scope>);
+#[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
+pub struct ScopeSet {
+    scopes: Vec<Scope>,
+    /// Those of them that are permissions.
+    permissions: Permissions,
+}
 
 impl ScopeSet {
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
-        self.0.iter()
+        self.scopes.iter()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.scopes.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.scopes.len()
     }
 
     pub fn covers(&self, wanted: &Scope) -> bool {
-        self.0.iter().any(|held| held.covers(wanted))
+        if wanted.is_management() {
+            return Permission::from_scope(wanted).is_some_and(|it| self.permissions.allow(it));
+        }
+        self.scopes.iter().any(|held| held.covers(wanted))
     }
 
     pub fn covers_all(&self, wanted: &ScopeSet) -> bool {
@@ -175,19 +210,20 @@ impl ScopeSet {
             .collect()
     }
 
+    pub fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
     pub fn allows(&self, permission: Permission) -> bool {
-        self.0
-            .iter()
-            .filter_map(Permission::from_scope)
-            .any(|held| held.implies(permission))
+        self.permissions.allow(permission)
     }
 
     pub fn management(&self) -> impl Iterator<Item = &Scope> {
-        self.0.iter().filter(|scope| scope.is_management())
+        self.scopes.iter().filter(|scope| scope.is_management())
     }
 
     pub fn application(&self) -> impl Iterator<Item = &Scope> {
-        self.0.iter().filter(|scope| !scope.is_management())
+        self.scopes.iter().filter(|scope| !scope.is_management())
     }
 
     /// Space-separated, as RFC 6749 §3.3 writes scopes and as the database keeps them.
@@ -201,13 +237,31 @@ impl FromIterator<Scope> for ScopeSet {
         let mut scopes: Vec<Scope> = scopes.into_iter().collect();
         scopes.sort();
         scopes.dedup();
-        Self(scopes)
+        let permissions = scopes.iter().filter_map(Permission::from_scope);
+        let permissions = permissions.map(Permissions::only);
+        Self {
+            permissions: permissions
+                .fold(Permissions::default(), |all, it| Permissions(all.0 | it.0)),
+            scopes,
+        }
+    }
+}
+
+impl From<Vec<Scope>> for ScopeSet {
+    fn from(scopes: Vec<Scope>) -> Self {
+        scopes.into_iter().collect()
+    }
+}
+
+impl From<ScopeSet> for Vec<Scope> {
+    fn from(set: ScopeSet) -> Self {
+        set.scopes
     }
 }
 
 impl std::fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (at, scope) in self.0.iter().enumerate() {
+        for (at, scope) in self.scopes.iter().enumerate() {
             if at > 0 {
                 f.write_str(" ")?;
             }
@@ -274,7 +328,30 @@ mod tests {
         assert!(scope("symbolon:instance:*").covers(&scope("symbolon:admin")));
     }
 
+    fn any_scope() -> impl Strategy<Value = Scope> {
+        let permission = proptest::sample::select(Permission::ALL).prop_map(Permission::scope);
+        let other = "[ab](:[ab]){0,2}(:\\*)?|\\*".prop_map(|text| text.parse().unwrap());
+        prop_oneof![permission, other]
+    }
+
     proptest! {
+        /// A set covers what one of its scopes covers, and allows what one of its permissions implies.
+        #[test]
+        fn sets_say_what_their_scopes_say(
+            scopes in proptest::collection::vec(any_scope(), 0..5),
+            wanted in any_scope(),
+            permission in proptest::sample::select(Permission::ALL),
+        ) {
+            let set: ScopeSet = scopes.iter().cloned().collect();
+            prop_assert_eq!(set.covers(&wanted), scopes.iter().any(|it| it.covers(&wanted)));
+            let held = scopes.iter().filter_map(Permission::from_scope);
+            let allowed = held.clone().any(|it| it.implies(permission));
+            prop_assert_eq!(set.allows(permission), allowed);
+            prop_assert_eq!(set.permissions().implied().allow(permission), allowed);
+            let text = serde_json::to_string(&set).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ScopeSet>(&text).unwrap(), set);
+        }
+
         #[test]
         fn nothing_outside_symbolon_matches_inside(text in "[a-z0-9_-]{1,8}(:[a-z0-9_-]{1,8}){0,2}(:\\*)?") {
             if let Ok(held) = Scope::from_str(&text) && !held.is_management() {

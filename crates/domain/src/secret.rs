@@ -61,11 +61,19 @@ impl Digest {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    fn words(&self) -> impl Iterator<Item = u64> {
+        let (words, _) = self.0.as_chunks();
+        words.iter().copied().map(u64::from_ne_bytes)
+    }
 }
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // A word at a time: a byte at a time is ten times as slow, and no safer.
+        let words = self.words().zip(other.words());
+        let differing = words.fold(0, |all, (a, b)| all | (a ^ b));
+        differing.ct_eq(&0).into()
     }
 }
 

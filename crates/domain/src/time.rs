@@ -1,6 +1,6 @@
 //! Instants in microseconds, spans in words, and the clock that callers bring.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -68,15 +68,51 @@ impl Timestamp {
     pub fn from_chrono(time: DateTime<Utc>) -> Self {
         Self(time.timestamp_micros())
     }
+
+    /// Room for what [`Self::write`] writes.
+    pub const TEXT_MAX: usize = "2026-11-22T12:34:56.123456Z".len();
+
+    /// The time as RFC 3339 in UTC, with no, three or six digits after the second. Answers that are given
+    /// thousands of times a second are written with it. What no four-digit year can write is written as the
+    /// nearest that one can.
+    pub fn write(self, room: &mut [u8; Self::TEXT_MAX]) -> &str {
+        let time = Self(self.0.clamp(EARLIEST, LATEST)).to_chrono();
+        let mut put = |at: usize, digits: usize, mut value: u32| {
+            for place in room[at..at + digits].iter_mut().rev() {
+                *place = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        };
+        put(0, 4, time.year().unsigned_abs());
+        put(5, 2, time.month());
+        put(8, 2, time.day());
+        put(11, 2, time.hour());
+        put(14, 2, time.minute());
+        put(17, 2, time.second());
+        let micros = time.timestamp_subsec_micros();
+        let digits = match micros {
+            0 => 0,
+            micros if micros % 1000 == 0 => 3,
+            _ => 6,
+        };
+        put(20, digits, if digits == 3 { micros / 1000 } else { micros });
+        for (at, mark) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')] {
+            room[at] = mark;
+        }
+        let end = if digits == 0 {
+            19
+        } else {
+            room[19] = b'.';
+            20 + digits
+        };
+        room[end] = b'Z';
+        std::str::from_utf8(&room[..=end]).expect("digits and marks are ASCII")
+    }
 }
 
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(
-            &self
-                .to_chrono()
-                .to_rfc3339_opts(SecondsFormat::AutoSi, true),
-        )
+        f.write_str(self.write(&mut [0; Self::TEXT_MAX]))
     }
 }
 
@@ -222,6 +258,28 @@ pub fn format_span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::SecondsFormat;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn times_are_written_as_chrono_writes_them(micros in EARLIEST..=LATEST, cut in 0u32..3) {
+            // Whole milliseconds and whole seconds, too.
+            let time = Timestamp(micros - micros.rem_euclid(1000i64.pow(cut)));
+            let expected = time.to_chrono().to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            prop_assert_eq!(time.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn times_beyond_four_digits_are_written_as_the_last() {
+        for (micros, text) in [
+            (i64::MAX, "9999-12-31T23:59:59.999999Z"),
+            (i64::MIN, "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp(micros).to_string(), text);
+        }
+    }
 
     #[test]
     fn times_round_trip_and_compare_in_utc() {

@@ -75,6 +75,11 @@ impl PublicId {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("letters and digits are ASCII")
     }
+
+    /// As good as a hash: it is random.
+    pub fn last_byte(&self) -> u8 {
+        self.0[PUBLIC_ID_LEN - 1]
+    }
 }
 
 impl std::fmt::Debug for PublicId {

@@ -228,30 +228,35 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The set that its scopes are in, and the set that bounds them where that may be a smaller one.
+    fn granted(&self) -> (&'a ScopeSet, Option<&'a ScopeSet>) {
+        let own = &self.credential.scopes;
+        match self.service_account {
+            Some(owner) if self.credential.inherits_scopes => (&owner.scopes, None),
+            Some(owner) if !Arc::ptr_eq(own, &owner.scopes) => (own, Some(&owner.scopes)),
+            _ => (own, None),
+        }
+    }
+
     /// What it may do: its own scopes, as far as its service account still has them.
     pub fn scopes(&self) -> impl Iterator<Item = &'a Scope> + use<'a> {
-        let (owner, inherits) = (self.service_account, self.credential.inherits_scopes);
-        let scopes = match owner {
-            Some(owner) if inherits => &owner.scopes,
-            _ => &self.credential.scopes,
-        };
-        scopes
-            .iter()
-            .filter(move |scope| inherits || owner.is_none_or(|owner| owner.scopes.covers(scope)))
+        let (own, bound) = self.granted();
+        own.iter()
+            .filter(move |scope| bound.is_none_or(|bound| bound.covers(scope)))
     }
 
     /// Whether what it may do implies this permission.
     pub fn allows(&self, permission: Permission) -> bool {
-        self.scopes()
-            .filter_map(Permission::from_scope)
-            .any(|held| held.implies(permission))
+        let (own, bound) = self.granted();
+        let held = own.permissions();
+        bound
+            .map_or(held, |bound| held.and(bound.permissions().implied()))
+            .allow(permission)
     }
 
     pub fn covers(&self, wanted: &Scope) -> bool {
-        (self.credential.inherits_scopes || self.credential.scopes.covers(wanted))
-            && self
-                .service_account
-                .is_none_or(|owner| owner.scopes.covers(wanted))
+        let (own, bound) = self.granted();
+        own.covers(wanted) && bound.is_none_or(|bound| bound.covers(wanted))
     }
 
     /// When it stops by itself, its account's policy considered: the instant itself is too late.

@@ -4,6 +4,7 @@ use crate::dice::SeededDice;
 use crate::id::{AccountId, CredentialId, ServiceAccountId};
 use crate::label::Name;
 use crate::network::AllowedNetworks;
+use crate::scope::{Permission, ScopeSet};
 use crate::token_text::PublicId;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -265,4 +266,65 @@ fn an_access_token_ends_narrows_and_names_its_audience() {
         judge(&wide, &token, at(0), None, &wanted),
         Err(Reason::InsufficientScope)
     );
+}
+
+fn set(mask: u8) -> Arc<ScopeSet> {
+    let all = [
+        "a:b",
+        "a:*",
+        "b",
+        "symbolon:tokens:verify",
+        "symbolon:admin",
+        "symbolon:instance:*",
+    ];
+    let held = all
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| mask & (1 << at) != 0);
+    Arc::new(held.map(|(_, scope)| scope.parse().unwrap()).collect())
+}
+
+proptest! {
+    /// What it may do is what one of its own scopes covers that its service account covers, too; or, where
+    /// it inherits, what the service account's cover. That the two share a set changes nothing.
+    #[test]
+    fn scopes_are_bounded_by_the_service_account(own in 0u8..64, owner in 0u8..64, inherits: bool, alone: bool) {
+        let mut it = facts();
+        it.credential.scopes = set(own);
+        it.credential.inherits_scopes = inherits;
+        it.service_account.as_mut().unwrap().scopes = set(owner);
+        if alone {
+            it.service_account = None;
+        }
+        let bound = it.service_account.as_ref().map(|it| it.scopes.clone());
+        let expected: Vec<&Scope> = match &bound {
+            Some(bound) if inherits => bound.iter().collect(),
+            bound => {
+                let covered = |scope: &&Scope| bound.as_ref().is_none_or(|bound| bound.covers(scope));
+                it.credential.scopes.iter().filter(covered).collect()
+            }
+        };
+        let view = it.view();
+        prop_assert_eq!(view.scopes().collect::<Vec<_>>(), expected.clone());
+        for permission in Permission::ALL {
+            let held = expected.iter().filter_map(|scope| Permission::from_scope(scope));
+            prop_assert_eq!(view.allows(*permission), held.clone().any(|it| it.implies(*permission)));
+        }
+        for wanted in ["a:b", "a:c", "b", "c", "symbolon:tokens:read", "symbolon:instance:*"] {
+            let wanted: Scope = wanted.parse().unwrap();
+            let covered = match &bound {
+                Some(bound) if inherits => bound.covers(&wanted),
+                bound => {
+                    it.credential.scopes.covers(&wanted)
+                        && bound.as_ref().is_none_or(|bound| bound.covers(&wanted))
+                }
+            };
+            prop_assert_eq!(view.covers(&wanted), covered);
+        }
+        let shared = it.service_account.as_mut().filter(|owner| owner.scopes == it.credential.scopes);
+        if let Some(owner) = shared {
+            owner.scopes = it.credential.scopes.clone();
+            prop_assert_eq!(it.view().scopes().collect::<Vec<_>>(), expected);
+        }
+    }
 }
