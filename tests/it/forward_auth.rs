@@ -14,6 +14,10 @@ use symbolon_tests::{eventually, not_run, setting, test_name};
 
 use crate::instance::{Api, Instance, Node, SOON, token};
 
+/// What a token may have at most: so many scopes, and so many characters in each.
+const SCOPES_MAX: usize = 100;
+const SCOPE_MAX: usize = 200;
+
 const CONFIGURATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/forward-auth");
 
 /// A gateway that is running.
@@ -48,6 +52,8 @@ struct Kind {
     arguments: &'static [&'static str],
     /// What it answers while Symbolon is gone.
     without_symbolon: u16,
+    /// Whether it removes every header that begins with `X-Symbolon-`, also those that nobody ever heard of.
+    removes_unknown: bool,
 }
 
 const NGINX: Kind = Kind {
@@ -66,6 +72,7 @@ const NGINX: Kind = Kind {
         "daemon off; master_process off;",
     ],
     without_symbolon: 500,
+    removes_unknown: false,
 };
 const CADDY: Kind = Kind {
     variable: "SYMBOLON_TEST_CADDY",
@@ -75,6 +82,7 @@ const CADDY: Kind = Kind {
     }),
     arguments: &["run", "--config", "Caddyfile", "--adapter", "caddyfile"],
     without_symbolon: 502,
+    removes_unknown: true,
 };
 const HAPROXY: Kind = Kind {
     variable: "SYMBOLON_TEST_HAPROXY",
@@ -82,6 +90,7 @@ const HAPROXY: Kind = Kind {
     listens: ("bind :8000", |port| format!("bind 127.0.0.1:{port}")),
     arguments: &["-db", "-f", "haproxy.cfg"],
     without_symbolon: 503,
+    removes_unknown: true,
 };
 
 impl Kind {
@@ -190,6 +199,20 @@ fn made(api: &Api, body: Value) -> (Value, String) {
     (made, token)
 }
 
+/// As many scopes as a token may have, and as long as they may be.
+fn large_answers(api: &Api, gateway: &Gateway) {
+    let mut scopes = vec!["invoices:read".to_owned()];
+    scopes.extend((1..SCOPES_MAX).map(|at| format!("{at:0>SCOPE_MAX$}")));
+    let (_, token) = made(api, json!({"name": "Large", "scopes": scopes}));
+    let answer = gateway.client.bearer(&token).get("/", &[]).expect(200);
+    let mut told = reached(&answer, "x-symbolon-scopes").unwrap();
+    assert!(told.len() > (SCOPES_MAX - 1) * SCOPE_MAX);
+    told.push(' ');
+    for scope in scopes {
+        assert!(told.contains(&format!("{scope} ")), "{scope} is missing");
+    }
+}
+
 fn gateway(kind: &Kind) {
     let instance = Instance::sqlite(&[("SYMBOLON__HTTP__TRUSTED_PROXIES", "127.0.0.1/32")]);
     let mut node = instance.serve();
@@ -209,6 +232,7 @@ fn gateway(kind: &Kind) {
         ("x-symbolon-expires-at", "spoof"),
         ("X_Symbolon_Account", "spoof"),
         ("X-Forwarded-For", "203.0.113.9"),
+        ("Forwarded", "for=203.0.113.9"),
     ];
     let answer = by(&good).get("/things?a=b", &spoofed).expect(200);
     assert!(!answer.text().contains("spoof"), "{}", answer.text());
@@ -239,6 +263,15 @@ fn gateway(kind: &Kind) {
         Some("invoices:read orders:*")
     );
     assert_eq!(told("authorization"), None);
+
+    // Not of our making, in each spelling that an application may read as ours.
+    let unknown = [("X-Symbolon-Role", "made-up"), ("x_symbolon_role", "cgi")];
+    let answer = by(&good).get("/", &unknown).expect(200);
+    let expected = (!kind.removes_unknown).then_some("made-up");
+    assert_eq!(reached(&answer, "x-symbolon-role").as_deref(), expected);
+    assert_eq!(reached(&answer, "x_symbolon_role"), None);
+
+    large_answers(&api, &gateway);
 
     let body = json!({"text": "x".repeat(50_000)});
     let length = body.to_string().len();

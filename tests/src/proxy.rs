@@ -49,6 +49,8 @@ struct State {
     mode: Mode,
     listening: bool,
     connections: HashMap<u64, Pair>,
+    /// Nothing passes any more on the connections up to this number.
+    forsaken: u64,
     statements: u64,
     /// Statements still to pass, the breaking one included.
     cut: Option<(u64, When)>,
@@ -60,6 +62,7 @@ struct State {
 
 /// The two sides of one connection.
 struct Pair {
+    id: u64,
     client: TcpStream,
     server: TcpStream,
 }
@@ -67,6 +70,7 @@ struct Pair {
 impl Pair {
     fn try_clone(&self) -> std::io::Result<Self> {
         Ok(Self {
+            id: self.id,
             client: self.client.try_clone()?,
             server: self.server.try_clone()?,
         })
@@ -100,6 +104,7 @@ impl TcpProxy {
                 mode: Mode::Open,
                 listening: true,
                 connections: HashMap::new(),
+                forsaken: 0,
                 statements: 0,
                 cut: None,
                 fired: 0,
@@ -139,6 +144,15 @@ impl TcpProxy {
     /// [`TcpProxy::restore`]; what came meanwhile passes then.
     pub fn stall(&self) {
         self.shared.set_mode(Mode::Stalled);
+    }
+
+    /// Connections stay open, and nothing ever passes on them again; new ones work. As after a failover
+    /// whose old address answers nobody.
+    pub fn forsake(&self) {
+        let mut state = self.shared.state();
+        state.forsaken = state.connections.keys().copied().max().unwrap_or(0);
+        drop(state);
+        self.restore();
     }
 
     pub fn restore(&self) {
@@ -227,10 +241,11 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Holds the caller while stalled; false once the connection has no future.
-    fn may_pass(&self) -> bool {
+    /// Holds the caller while its connection is stalled; false once that has no future.
+    fn may_pass(&self, pair: &Pair) -> bool {
         let mut state = self.state();
-        while state.mode == Mode::Stalled {
+        while state.mode == Mode::Stalled || (state.mode == Mode::Open && pair.id <= state.forsaken)
+        {
             state = self.wait(state);
         }
         state.mode == Mode::Open
@@ -298,7 +313,7 @@ fn open(shared: &Arc<Shared>, id: u64, client: TcpStream) -> std::io::Result<()>
     client.set_nonblocking(false)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let pair = Pair { client, server };
+    let pair = Pair { id, client, server };
     let (up, down) = (pair.try_clone()?, pair.try_clone()?);
     shared.state().connections.insert(id, pair);
     let dialogue = shared.postgres.then(Dialogue::default).map(Arc::new);
@@ -306,14 +321,14 @@ fn open(shared: &Arc<Shared>, id: u64, client: TcpStream) -> std::io::Result<()>
         let (shared, dialogue) = (shared.clone(), dialogue.clone());
         move || match dialogue {
             Some(dialogue) => dialogue.pump_requests(&shared, &up),
-            None => pump(&shared, &up.client, &up.server),
+            None => pump(&shared, &up, &up.client, &up.server),
         }
     });
     let shared = shared.clone();
     std::thread::spawn(move || {
         match dialogue {
             Some(dialogue) => dialogue.pump_replies(&shared, &down),
-            None => pump(&shared, &down.server, &down.client),
+            None => pump(&shared, &down, &down.server, &down.client),
         }
         let _ = up_thread.join();
         shared.state().connections.remove(&id);
@@ -322,10 +337,10 @@ fn open(shared: &Arc<Shared>, id: u64, client: TcpStream) -> std::io::Result<()>
 }
 
 /// Forwards one direction until its end, and passes the end on.
-fn pump(shared: &Shared, mut from: &TcpStream, mut to: &TcpStream) {
+fn pump(shared: &Shared, pair: &Pair, mut from: &TcpStream, mut to: &TcpStream) {
     let mut chunk = [0; 16 * 1024];
     while let Ok(n @ 1..) = from.read(&mut chunk) {
-        if !shared.may_pass() || to.write_all(&chunk[..n]).is_err() {
+        if !shared.may_pass(pair) || to.write_all(&chunk[..n]).is_err() {
             break;
         }
     }
@@ -399,6 +414,19 @@ mod tests {
             assert_eq!(ask(&mut stream, "late").unwrap(), "late");
         });
         assert!(start.elapsed() >= Duration::from_millis(150));
+    }
+
+    #[test]
+    fn a_forsaken_connection_stays_silent_and_new_ones_work() {
+        let proxy = TcpProxy::start(echo());
+        let mut stream = connect(&proxy).unwrap();
+        ask(&mut stream, "before").unwrap();
+        proxy.stall();
+        proxy.forsake();
+        let silence = Some(Duration::from_millis(150));
+        stream.set_read_timeout(silence).unwrap();
+        assert!(ask(&mut stream, "lost").is_err());
+        assert_eq!(ask(&mut connect(&proxy).unwrap(), "new").unwrap(), "new");
     }
 
     #[test]

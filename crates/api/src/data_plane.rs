@@ -10,81 +10,80 @@ use actix_web::dev::Payload;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
-use futures_util::future::LocalBoxFuture;
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use symbolon_app::{App, Asker};
 use symbolon_domain::verdict::Presentation;
 use symbolon_domain::{Code, Permission};
 use symbolon_web::{HotPath, origin};
 
-/// A request whose caller may ask what `P` names, in its own reach.
-pub struct Admitted<P> {
-    pub app: Data<App>,
-    pub asker: Asker,
-    pub request: HttpRequest,
+/// A request whose caller is admitted if they may ask what `P` names, in their own reach.
+pub struct Applicant<P> {
+    request: HttpRequest,
     payload: Payload,
     demand: PhantomData<P>,
 }
 
-impl<P: Demand> FromRequest for Admitted<P> {
+impl<P: Demand> FromRequest for Applicant<P> {
     type Error = Failure;
-    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+    type Future = Ready<Result<Self, Failure>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         HotPath::mark(request);
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(Self::admit(request, payload))
+        ready(Ok(Self {
+            request: request.clone(),
+            payload: payload.take(),
+            demand: PhantomData,
+        }))
     }
 }
 
-impl<P: Demand> Admitted<P> {
+impl<P: Demand> Applicant<P> {
     const PERMISSION: Permission = match P::PERMISSION {
         Some(permission) => permission,
         None => panic!("nobody asks about others without a permission"),
     };
 
-    async fn admit(request: HttpRequest, payload: Payload) -> Result<Self, Failure> {
-        let app = app(&request).clone();
-        let sent = caller::sent(&request, Door::of(&request)).ok_or(Code::Unauthenticated)?;
-        let origin = origin(&request);
-        let asker = app.admit(
-            sent.evidence(),
-            Presentation::Basic,
-            origin,
-            Self::PERMISSION,
-        );
-        let asker = asker.await?;
-        drop(sent);
-        Ok(Self {
-            app,
-            asker,
-            request,
-            payload,
-            demand: PhantomData,
-        })
-    }
-
-    /// Refuses query parameters; then the bytes of a JSON body, not parsed.
-    pub async fn json(self) -> Result<(Asking, Bytes), Failure> {
+    /// Admits the caller; refuses query parameters; then the bytes of a JSON body, not parsed.
+    pub async fn admit(self) -> Result<(Asking, Bytes), Failure> {
+        let asker = self.asker().await?;
         if !self.request.query_string().is_empty() {
             Query::of(&self.request)?.finish()?;
         }
         let raw = body::receive_json(&self.request, self.payload).await?;
-        let asking = Asking {
-            app: self.app,
-            asker: self.asker,
-            fresh: wants_fresh(&self.request),
-        };
-        Ok((asking, raw))
+        let request = self.request;
+        Ok((Asking { asker, request }, raw))
+    }
+
+    async fn asker(&self) -> Result<Asker, Failure> {
+        let (app, request) = (app(&self.request), &self.request);
+        let sent = caller::sent(request, Door::of(request)).ok_or(Code::Unauthenticated)?;
+        let evidence = sent.evidence();
+        let admitted = app.admit(
+            evidence,
+            Presentation::Basic,
+            origin(request),
+            Self::PERMISSION,
+        );
+        Ok(admitted.await?)
     }
 }
 
-/// What is left of a request whose body was read.
+/// A caller who was admitted, with what is left of the request whose body was read.
 pub struct Asking {
-    pub app: Data<App>,
     pub asker: Asker,
+    request: HttpRequest,
+}
+
+impl Asking {
+    pub fn app(&self) -> &App {
+        app(&self.request)
+    }
+
     /// `Cache-Control: no-cache`: the answer comes from the books.
-    pub fresh: bool,
+    pub fn wants_fresh(&self) -> bool {
+        wants_fresh(&self.request)
+    }
 }
 
 pub fn app(request: &HttpRequest) -> &Data<App> {

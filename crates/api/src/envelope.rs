@@ -13,6 +13,9 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, HttpResponseBuilder};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use symbolon_domain::{Code, FieldError};
 use symbolon_text::{Arg, Lang, message};
 use symbolon_web::{RequestTag, catch_panic, language};
@@ -120,7 +123,9 @@ impl Asked {
         };
         match &failure.error {
             symbolon_app::Error::Unavailable { cause } => {
-                tracing::warn!(door = door_name, %request_id, %cause, "unavailable");
+                if let Some(more) = OUTAGES.turn() {
+                    tracing::warn!(door = door_name, %request_id, %cause, more, "unavailable");
+                }
             }
             symbolon_app::Error::Broken { cause } => {
                 tracing::error!(door = door_name, %request_id, %cause, "internal error");
@@ -128,6 +133,36 @@ impl Asked {
             symbolon_app::Error::Refused(_) | symbolon_app::Error::RateLimited(_) => {}
         }
         (door.render)(self, failure)
+    }
+}
+
+/// Answers that something was away: a line a second says enough, however many there are.
+static OUTAGES: Seldom = Seldom::new();
+
+/// What is said once a second at most.
+struct Seldom {
+    /// The second in which it was last said, of this process's time; and how often it was not since.
+    said: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+impl Seldom {
+    const fn new() -> Self {
+        Self {
+            said: AtomicU64::new(u64::MAX),
+            unsaid: AtomicU64::new(0),
+        }
+    }
+
+    /// How often it was left unsaid before. `None`: this time, too.
+    fn turn(&self) -> Option<u64> {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let now = START.elapsed().as_secs();
+        if self.said.swap(now, Ordering::Relaxed) == now {
+            self.unsaid.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.unsaid.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -192,30 +227,50 @@ pub async fn envelope<B: MessageBody + 'static>(
 }
 
 #[cfg(test)]
+impl Asked {
+    /// A request that tried to prove itself, as the tests of envelopes show it.
+    pub fn sample(lang: Lang) -> Self {
+        Self {
+            tag: RequestTag {
+                shown: "trace-0001".into(),
+                id: symbolon_domain::RequestId(uuid::Uuid::from_u128(7)),
+            },
+            lang,
+            authorization: true,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::door::DOORS;
     use actix_web::body::to_bytes;
     use std::time::Duration;
     use symbolon_app::RateState;
-    use symbolon_domain::{FieldCode, Refusal, RequestId};
-    use uuid::Uuid;
+    use symbolon_domain::{FieldCode, Refusal};
 
-    fn asked(lang: Lang) -> Asked {
-        Asked {
-            tag: RequestTag {
-                shown: "trace-0001".into(),
-                id: RequestId(Uuid::from_u128(7)),
-            },
-            lang,
-            authorization: true,
-        }
+    #[test]
+    fn what_is_said_seldom_counts_what_was_left_out() {
+        let seldom = Seldom::new();
+        assert_eq!(seldom.turn(), Some(0));
+        // Most of these fall into one second, whenever it begins.
+        let said: Vec<u64> = (0..1000).filter_map(|_| seldom.turn()).collect();
+        let left_out = seldom.unsaid.load(Ordering::Relaxed) + said.iter().sum::<u64>();
+        assert_eq!(said.len() as u64 + left_out, 1000);
+        assert!(said.len() < 100, "{said:?}");
+        seldom.said.store(u64::MAX, Ordering::Relaxed);
+        let unsaid = seldom.unsaid.load(Ordering::Relaxed);
+        assert_eq!(seldom.turn(), Some(unsaid));
+        assert_eq!(seldom.unsaid.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn headers_go_with_their_codes() {
         let header = |failure: Failure, name: &str| {
-            let answer = asked(Lang::Ar).answer(StatusCode::OK, &failure).finish();
+            let answer = Asked::sample(Lang::Ar)
+                .answer(StatusCode::OK, &failure)
+                .finish();
             assert_eq!(answer.headers().get("content-language").unwrap(), "ar");
             assert_eq!(answer.headers().get("vary").unwrap(), "Accept-Language");
             let value = answer.headers().get(name);
@@ -276,7 +331,7 @@ mod tests {
                     cause: cause.clone(),
                 },
             ] {
-                let answer = asked(Lang::En).enclose(door, &Failure::from(error).into());
+                let answer = Asked::sample(Lang::En).enclose(door, &Failure::from(error).into());
                 assert!(answer.status().is_server_error(), "{}", door.name);
                 let body = to_bytes(answer.into_body()).await.unwrap();
                 let body = String::from_utf8_lossy(&body);
@@ -293,7 +348,7 @@ mod tests {
                 for name in ["permission", "scope", "limit"] {
                     refusal.args.push((name, "3".to_owned()));
                 }
-                let asked = asked(lang);
+                let asked = Asked::sample(lang);
                 for text in [asked.title(*code), asked.detail(&refusal.into())] {
                     assert!(!text.starts_with("problem-"), "{lang:?} {text}");
                 }
@@ -330,7 +385,7 @@ mod tests {
                 FieldCode::Disowned,
             ];
             for code in every {
-                let detail = asked(lang).field(&FieldError::new("/x", code), &[]);
+                let detail = Asked::sample(lang).field(&FieldError::new("/x", code), &[]);
                 assert!(!detail.starts_with("field-"), "{lang:?} {detail}");
             }
         }

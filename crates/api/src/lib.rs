@@ -24,6 +24,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod unleash;
+mod written;
 
 pub use door::Doors;
 pub use status::status;

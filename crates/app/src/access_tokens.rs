@@ -17,7 +17,7 @@ use symbolon_domain::id::uuid_v7;
 use symbolon_domain::verdict::{CredentialFacts, Presentation};
 use symbolon_domain::{
     Code, CredentialKind, Digest, Facts, Minted, Presented, PublicId, Reach, Reason, ScopeSet,
-    Timestamp, limits,
+    ServiceAccountId, Timestamp, limits,
 };
 
 /// The longest `jti` of an assertion, in characters.
@@ -163,16 +163,26 @@ impl App {
             audience: None,
             client_ip: grant.wanted.client_ip,
             scopes: &[],
-            cost: Some(NonZeroU32::MIN),
+            cost: None,
         };
-        let judged = self.judge(held, &asked);
+        let mut judged = self.judge(held, &asked);
         in_force(&judged)?;
-        let (facts, now) = (judged.known.facts(), judged.now);
+        let now = judged.now;
         let audience = format!("{}{}", self.public_url(), grant.endpoint_path);
-        let expires_at = self.check_claims(&assertion, facts, &audience, now)?;
-        let issued = self.grant(facts, grant.wanted, now).await?;
+        let expires_at = self.check_claims(&assertion, judged.known.facts(), &audience, now)?;
+        let jti = Jti::of(&assertion, judged.known.facts());
+        if let Some(jti) = &jti {
+            self.ensure_unused(jti).await?;
+        }
+        // Not before: what somebody else once signed, and its time is over or its one use, must neither use
+        // up the key's rate nor look like a use of the key.
+        self.count_use(&mut judged, NonZeroU32::MIN);
+        in_force(&judged)?;
+        let issued = self.grant(judged.known.facts(), grant.wanted, now).await?;
         // Used up only by what succeeds: a request that was refused may be corrected and repeated.
-        self.claim_jti(&assertion, facts, expires_at).await?;
+        if let Some(jti) = &jti {
+            self.claim(jti, expires_at).await?;
+        }
         Ok(issued)
     }
 
@@ -298,7 +308,7 @@ impl App {
             Ok([one]) => Value::String(one),
             Err(many) => many.into(),
         };
-        let claims = Map::from_iter([
+        let mut claims = Map::from_iter([
             ("sub".to_owned(), owner.id.to_string().into()),
             (
                 "client_id".into(),
@@ -308,8 +318,11 @@ impl App {
             ("iat".into(), iat.into()),
             ("exp".into(), exp.into()),
             ("jti".into(), jti.to_string().into()),
-            ("scope".into(), scopes.to_string().into()),
         ]);
+        if !scopes.is_empty() {
+            // RFC 6749 §3.3 has no word for none.
+            claims.insert("scope".into(), scopes.to_string().into());
+        }
         let token = signer.sign(ACCESS_TOKEN, claims);
         if token.reveal().len() > JWS_MAX {
             // More scopes than fit a header: some of them have to be asked for by name.
@@ -322,23 +335,45 @@ impl App {
         })
     }
 
-    /// An assertion with a `jti` works once.
-    async fn claim_jti(
-        &self,
-        assertion: &Parsed<'_>,
-        facts: Facts<'_>,
-        expires_at: Timestamp,
-    ) -> Result<()> {
-        let (Ok(Some(jti)), Some(owner)) = (assertion.text("jti"), facts.service_account) else {
-            return Ok(());
-        };
-        let hash: [u8; 32] = Sha256::digest(jti.as_bytes()).into();
-        let until = expires_at.plus(limits::CLOCK_LEEWAY);
-        if self.store().claim_assertion(owner.id, &hash, until).await? {
-            Ok(())
-        } else {
-            Err(OAuthFault::InvalidGrant("The jti was used before."))
+    async fn ensure_unused(&self, jti: &Jti) -> Result<()> {
+        match self
+            .store()
+            .is_assertion_used(jti.issuer, &jti.hash)
+            .await?
+        {
+            false => Ok(()),
+            true => Err(USED_BEFORE),
         }
+    }
+
+    /// An assertion with a `jti` works once: of those who bring it at the same time, for one of them.
+    async fn claim(&self, jti: &Jti, expires_at: Timestamp) -> Result<()> {
+        let until = expires_at.plus(limits::CLOCK_LEEWAY);
+        let store = self.store();
+        match store.claim_assertion(jti.issuer, &jti.hash, until).await? {
+            true => Ok(()),
+            false => Err(USED_BEFORE),
+        }
+    }
+}
+
+const USED_BEFORE: OAuthFault = OAuthFault::InvalidGrant("The jti was used before.");
+
+/// What an assertion calls itself, in its issuer's eyes.
+struct Jti {
+    issuer: ServiceAccountId,
+    /// SHA-256 of its text.
+    hash: [u8; 32],
+}
+
+impl Jti {
+    /// `None` for an assertion without one, which works more than once.
+    fn of(assertion: &Parsed<'_>, facts: Facts<'_>) -> Option<Self> {
+        let text = assertion.text("jti").ok().flatten()?;
+        Some(Self {
+            issuer: facts.service_account?.id,
+            hash: Sha256::digest(text.as_bytes()).into(),
+        })
     }
 }
 

@@ -147,7 +147,7 @@ impl App {
         id: AccountId,
         patch: AccountPatch,
         if_match: Option<i64>,
-    ) -> Result<Account> {
+    ) -> Result<Replayed<Account>> {
         call.actor.enter(id, Permission::Admin)?;
         over_all_of(call.actor, id)?;
         let ran = self
@@ -160,7 +160,7 @@ impl App {
                 Ok(Decided::new(it, changes, id))
             })
             .await?;
-        Ok(ran.replayed(|_| self.account(id)).await?.record)
+        ran.replayed(|_| self.account(id)).await
     }
 
     pub async fn create_environment(

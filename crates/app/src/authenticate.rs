@@ -1,13 +1,16 @@
 //! From what was presented to a verdict: parse, find the facts, compare, decide, count, note the use. Our own
 //! doors ask the same question as those who verify other people's tokens.
 
+mod claims;
+
 use crate::App;
 use crate::actor::{Actor, Origin};
-use crate::cache::{Cached, Known, SignedText, TextDigest};
+use crate::cache::{Cached, Known, KnownText, SignedToken, TextDigest};
 use crate::error::{Error, Result};
 use crate::jose::Parsed;
 use crate::limiter::RateState;
 use crate::signing_keys::{ACCESS_TOKEN, API_TOKEN};
+use claims::AccessTokenClaims;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,10 +20,9 @@ use symbolon_domain::verdict::{
 };
 use symbolon_domain::{
     AccountStatus, Code, CredentialKind, Digest, Facts, Permission, Presented, PublicId, Question,
-    Reach, Reason, ScopeSet, Timestamp, limits, token_text, verdict,
+    Reach, Reason, Timestamp, limits, token_text, verdict,
 };
 use symbolon_store::FoundCredential;
-use uuid::Uuid;
 
 /// What a request brought to prove who asks.
 #[derive(Debug)]
@@ -91,7 +93,7 @@ enum HeldProof {
     Secret(Digest),
     /// The digest of a JWT credential's text, which is not remembered yet.
     NewJwt(Digest),
-    AccessToken(Arc<SignedText>),
+    AccessToken(Arc<SignedToken>),
     /// Signed with the key's secret, found right before.
     Assertion,
 }
@@ -117,14 +119,14 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Judged {
     pub now: Timestamp,
     pub known: Known,
-    pub signed: Option<Arc<SignedText>>,
+    pub signed: Option<Arc<SignedToken>>,
     pub outcome: std::result::Result<(), Reason>,
     pub rate: Option<RateState>,
 }
 
 impl Judged {
     pub fn access_token(&self) -> Option<&AccessToken> {
-        self.signed.as_ref().and_then(|it| it.access_token.as_ref())
+        self.signed.as_ref().map(|it| &it.says)
     }
 
     /// Who it is that was found good.
@@ -268,14 +270,14 @@ impl App {
 
     async fn hold_jwt(&self, text: &str, fresh: bool) -> Result<Option<Held>> {
         let digest = Digest::of(text);
-        if let Some(signed) = self.0.cache.signed_text(digest.as_bytes())
-            && !(fresh && signed.access_token.is_some())
-        {
-            let proof = match signed.access_token {
-                Some(_) => HeldProof::AccessToken(signed.clone()),
-                None => HeldProof::Secret(digest),
-            };
-            let id = signed.public_id;
+        let known = match self.0.cache.text(digest.as_bytes()) {
+            Some(KnownText::Credential(id)) => Some((id, HeldProof::Secret(digest))),
+            Some(KnownText::AccessToken(it)) if !fresh => {
+                Some((it.key, HeldProof::AccessToken(it)))
+            }
+            _ => None,
+        };
+        if let Some((id, proof)) = known {
             return self.held(id, proof, Presentation::Bearer, fresh).await;
         }
         let Some(jwt) = Parsed::read(text) else {
@@ -308,6 +310,8 @@ impl App {
         let Some(kid) = &jwt.kid else {
             return Ok(None);
         };
+        // Before anything is read for it: while the database is away nobody waits for it here.
+        self.ensure_fresh().await?;
         let Some(public_key) = self.public_key(kid).await? else {
             return Ok(None);
         };
@@ -322,7 +326,6 @@ impl App {
             return Ok(None);
         }
         let id = claims.client_id;
-        self.ensure_fresh().await?;
         let Some(entry) = self.known(id, fresh).await? else {
             return Ok(None);
         };
@@ -330,9 +333,9 @@ impl App {
         if owner.map(|it| it.to_string()).as_deref() != Some(claims.subject) {
             return Ok(None);
         }
-        let signed = SignedText {
-            public_id: id,
-            access_token: Some(claims.token),
+        let signed = SignedToken {
+            key: id,
+            says: claims.token,
             revoked: false.into(),
         };
         let signed = self.remember_access_token(digest, signed).await?;
@@ -366,19 +369,12 @@ impl App {
     /// The verdict; and if it is a yes, the use counts unless it costs nothing.
     pub(crate) fn judge(&self, held: Held, asked: &Asked<'_>) -> Judged {
         let now = self.now();
-        let signed = match &held.proof {
-            HeldProof::AccessToken(signed) => Some(signed.clone()),
-            _ => None,
-        };
         let known = held.entry.read();
         let proof = match &held.proof {
             HeldProof::Secret(digest) | HeldProof::NewJwt(digest) => Proof::Secret(*digest),
-            HeldProof::AccessToken(signed) => match &signed.access_token {
-                Some(token) => Proof::AccessToken {
-                    token,
-                    revoked: signed.revoked.load(Ordering::Acquire),
-                },
-                None => Proof::Assertion,
+            HeldProof::AccessToken(signed) => Proof::AccessToken {
+                token: &signed.says,
+                revoked: signed.revoked.load(Ordering::Acquire),
             },
             HeldProof::Assertion => Proof::Assertion,
         };
@@ -392,27 +388,39 @@ impl App {
             client_ip: asked.client_ip,
             scopes: asked.scopes,
         };
-        let mut outcome = verdict(known.facts(), &question);
-        let mut rate = None;
-        if outcome.is_ok() {
-            if let (Some(limiter), Some(cost)) = (&known.entry.limiter, asked.cost) {
-                let counted = limiter.count(cost);
-                rate = Some(counted.unwrap_or_else(|state| state));
-                outcome = counted.map(|_| ()).map_err(|_| Reason::RateLimited);
-            }
-            if outcome.is_ok() && asked.cost.is_some() {
-                self.0.uses.note(&known.entry, now);
-            }
-            if let HeldProof::NewJwt(digest) = &held.proof {
-                self.remember_jwt(*digest.as_bytes(), known.entry.facts.public_id);
-            }
+        let outcome = verdict(known.facts(), &question);
+        if let (Ok(()), HeldProof::NewJwt(digest)) = (outcome, &held.proof) {
+            let id = known.entry.facts.public_id;
+            self.0.cache.note_jwt(*digest.as_bytes(), id);
         }
-        Judged {
+        let signed = match held.proof {
+            HeldProof::AccessToken(signed) => Some(signed),
+            _ => None,
+        };
+        let mut judged = Judged {
             now,
             known,
             signed,
             outcome,
-            rate,
+            rate: None,
+        };
+        if let (Ok(()), Some(cost)) = (outcome, asked.cost) {
+            self.count_use(&mut judged, cost);
+        }
+        judged
+    }
+
+    /// Counts a use of what was judged good. Where its rate limit allows no more it is no use, and the outcome
+    /// is [`Reason::RateLimited`].
+    pub(crate) fn count_use(&self, judged: &mut Judged, cost: NonZeroU32) {
+        let entry = &judged.known.entry;
+        if let Some(limiter) = &entry.limiter {
+            let counted = limiter.count(&entry.level, cost);
+            judged.rate = Some(counted.unwrap_or_else(|state| state));
+            judged.outcome = counted.map(|_| ()).map_err(|_| Reason::RateLimited);
+        }
+        if judged.outcome.is_ok() {
+            self.0.uses.note(entry, judged.now);
         }
     }
 
@@ -471,33 +479,6 @@ pub(crate) fn refused(reason: Reason, rate: Option<RateState>) -> Error {
         (Reason::ContactUnconfirmed, _) => Code::ContactUnconfirmed.into(),
         (Reason::RateLimited, Some(rate)) => Error::RateLimited(rate),
         _ => Code::NotAllowedHere.into(),
-    }
-}
-
-/// The claims that each of our access tokens has (RFC 9068 §2.2).
-struct AccessTokenClaims<'a> {
-    issuer: &'a str,
-    subject: &'a str,
-    client_id: PublicId,
-    token: AccessToken,
-}
-
-impl<'a> AccessTokenClaims<'a> {
-    fn read(jwt: &'a Parsed<'_>) -> Option<Self> {
-        let text = |name| jwt.text(name).ok().flatten();
-        let audience = jwt.audiences().ok()?;
-        Some(Self {
-            issuer: text("iss")?,
-            subject: text("sub")?,
-            client_id: PublicId::parse(text("client_id")?)?,
-            token: AccessToken {
-                id: Uuid::try_parse(text("jti")?).ok()?,
-                audience: audience.into_iter().map(str::to_owned).collect(),
-                scopes: ScopeSet::parse(text("scope")?).ok()?,
-                issued_at: jwt.instant("iat").ok().flatten()?,
-                expires_at: jwt.instant("exp").ok().flatten()?,
-            },
-        })
     }
 }
 

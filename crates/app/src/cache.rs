@@ -9,16 +9,18 @@
 
 mod entry;
 mod fill;
+mod front;
 
-pub(crate) use entry::{Cached, Known, SignedText};
+pub(crate) use entry::{Cached, Known, KnownText, SignedToken};
 
 use crate::AppSettings;
 use crate::faults::{Fault, Faults};
-use crate::limiter::Limiter;
+use crate::limiter::{Level, Limiter};
 use entry::Shared;
 use fill::Flights;
+use front::Fronts;
 use quick_cache::sync::{Cache as Bounded, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter, Weighter};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::atomic::Ordering;
@@ -26,7 +28,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use symbolon_domain::change::{FeedKind, FeedMark};
 use symbolon_domain::verdict::{AccountFacts, CredentialFacts, LoadedFacts, ServiceAccountFacts};
-use symbolon_domain::{AccountId, AllowedNetworks, Clock, PublicId, ScopeSet, ServiceAccountId};
+use symbolon_domain::{
+    AccountId, AllowedNetworks, Clock, PublicId, RateLimit, ScopeSet, ServiceAccountId,
+};
 use uuid::Uuid;
 
 /// How long the version that the feed named is remembered: longer than any fill may take, which the
@@ -40,7 +44,8 @@ pub(crate) type TextDigest = [u8; 32];
 
 pub(crate) struct Cache {
     credentials: Bounded<PublicId, Arc<Cached>>,
-    signed_texts: Bounded<TextDigest, Arc<SignedText>>,
+    fronts: Fronts,
+    texts: Bounded<TextDigest, KnownText, BySize>,
     /// Public ids that name nothing, until when.
     unknown: Bounded<PublicId, Duration>,
     unknown_for: Duration,
@@ -55,9 +60,10 @@ pub(crate) struct Cache {
 struct Books {
     service_accounts: Owners<ServiceAccountId, ServiceAccountFacts>,
     accounts: Owners<AccountId, AccountFacts>,
-    access_tokens: HashMap<Uuid, Weak<SignedText>>,
+    access_tokens: HashMap<Uuid, Weak<SignedToken>>,
     /// The newest version of each thing that the feed named of late, and when.
     noted: HashMap<(FeedKind, Uuid), (i64, Duration)>,
+    limiters: HashMap<RateLimit, Weak<Limiter>>,
     scopes: Pool<Arc<ScopeSet>>,
     networks: Pool<AllowedNetworks>,
     /// Grows whenever everything is forgotten.
@@ -119,8 +125,27 @@ impl<I: Copy + Eq + Hash, T> Owners<I, T> {
     }
 }
 
+/// A large access token counts as several, or its holder could fill the memory with few.
+#[derive(Clone)]
+struct BySize;
+
+/// Bytes beyond which an access token counts as one more.
+const TOKEN_SHARE: usize = 512;
+
+impl<K> Weighter<K, KnownText> for BySize {
+    fn weight(&self, _: &K, it: &KnownText) -> u64 {
+        match it {
+            KnownText::Credential(_) => 1,
+            KnownText::AccessToken(it) => 1 + (it.size() / TOKEN_SHARE) as u64,
+        }
+    }
+}
+
 /// A bounded map that remembers few of those it has put out: such ghosts cost as much room as what is kept.
-fn bounded<K: Eq + Hash, V: Clone>(capacity: usize) -> Bounded<K, V> {
+fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    capacity: usize,
+    weighter: W,
+) -> Bounded<K, V, W> {
     let options = OptionsBuilder::new()
         .estimated_items_capacity(capacity)
         .weight_capacity(capacity as u64)
@@ -129,7 +154,7 @@ fn bounded<K: Eq + Hash, V: Clone>(capacity: usize) -> Bounded<K, V> {
         .expect("capacities are positive");
     Bounded::with_options(
         options,
-        UnitWeighter,
+        weighter,
         DefaultHashBuilder::default(),
         DefaultLifecycle::default(),
     )
@@ -138,9 +163,10 @@ fn bounded<K: Eq + Hash, V: Clone>(capacity: usize) -> Bounded<K, V> {
 impl Cache {
     pub fn new(settings: &AppSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
-            credentials: bounded(settings.cache_capacity),
-            signed_texts: bounded(settings.cache_access_tokens),
-            unknown: bounded(settings.cache_negative_capacity),
+            credentials: bounded(settings.cache_capacity, UnitWeighter),
+            fronts: Fronts::default(),
+            texts: bounded(settings.cache_access_tokens, BySize),
+            unknown: bounded(settings.cache_negative_capacity, UnitWeighter),
             unknown_for: settings.cache_negative_ttl,
             books: Mutex::default(),
             flights: Flights::default(),
@@ -155,11 +181,11 @@ impl Cache {
     }
 
     pub fn get(&self, id: &PublicId) -> Option<Arc<Cached>> {
-        self.credentials.get(id)
+        self.fronts.get(id, |id| self.credentials.get(id))
     }
 
-    pub fn signed_text(&self, digest: &TextDigest) -> Option<Arc<SignedText>> {
-        self.signed_texts.get(digest)
+    pub fn text(&self, digest: &TextDigest) -> Option<KnownText> {
+        self.texts.get(digest)
     }
 
     /// How many credentials are kept.
@@ -204,25 +230,31 @@ impl Cache {
                 |new: &ServiceAccountFacts, old: &ServiceAccountFacts| new.version >= old.version;
             books.service_accounts.share(it.id, it, newer)
         });
-        let entry = self.entry(credential, account, service_account, before.as_deref());
+        let before = before.as_deref();
+        let entry = self.entry(&mut books, credential, account, service_account, before);
         self.credentials
             .insert(entry.facts.public_id, entry.clone());
+        if before.is_some() {
+            self.fronts.forget();
+        }
         Some(entry)
     }
 
     fn entry(
         &self,
+        books: &mut Books,
         facts: CredentialFacts,
         account: Arc<Shared<AccountFacts>>,
         service_account: Option<Arc<Shared<ServiceAccountFacts>>>,
         before: Option<&Cached>,
     ) -> Arc<Cached> {
-        let limiter = facts.rate_limit.map(|rate| {
-            let same = before.and_then(|it| it.limiter.clone());
-            same.filter(|it| it.rate == rate)
-                .unwrap_or_else(|| Arc::new(Limiter::new(rate, self.clock.clone())))
-        });
+        let limiter = facts
+            .rate_limit
+            .map(|rate| books.limiter(rate, &self.clock));
+        // A change of anything else does not fill the bucket.
+        let same = before.filter(|it| it.facts.rate_limit == facts.rate_limit);
         Arc::new(Cached {
+            level: same.map_or_else(Level::default, |it| it.level.clone()),
             facts,
             account,
             service_account,
@@ -232,34 +264,38 @@ impl Cache {
         })
     }
 
-    /// Keeps a JWT whose signature was found right. `revoked` is what the database said since the ticket
-    /// was drawn; the feed may know better by now.
-    pub fn admit_signed(
+    /// Keeps an access token whose signature was found right, and which was not revoked when the database
+    /// was asked since the ticket was drawn, unless it says so itself; the feed may know better by now.
+    fn admit_access_token(
         &self,
         digest: TextDigest,
-        it: SignedText,
+        it: SignedToken,
         ticket: Ticket,
-    ) -> Arc<SignedText> {
+    ) -> Arc<SignedToken> {
         let mut books = self.books();
         let it = Arc::new(it);
-        if let Some(token) = &it.access_token {
-            if books.noted.contains_key(&(FeedKind::AccessToken, token.id)) {
-                it.revoked.store(true, Ordering::Release);
-            }
-            if ticket.generation != books.generation
-                || ticket.begun + NOTED_FOR <= self.clock.monotonic()
-            {
-                // Good for this request, which read it just now; too old to be kept.
-                return it;
-            }
-            let tokens = &mut books.access_tokens;
-            if tokens.len() == tokens.capacity() {
-                tokens.retain(|_, it| it.strong_count() > 0);
-            }
-            tokens.insert(token.id, Arc::downgrade(&it));
+        let id = it.says.id;
+        if books.noted.contains_key(&(FeedKind::AccessToken, id)) {
+            it.revoked.store(true, Ordering::Release);
         }
-        self.signed_texts.insert(digest, it.clone());
+        let is_late = ticket.begun + NOTED_FOR <= self.clock.monotonic();
+        if is_late || ticket.generation != books.generation {
+            // Good for this request, which read it just now; too old to be kept.
+            return it;
+        }
+        let tokens = &mut books.access_tokens;
+        if tokens.len() == tokens.capacity() {
+            tokens.retain(|_, it| it.strong_count() > 0);
+        }
+        tokens.insert(id, Arc::downgrade(&it));
+        self.texts
+            .insert(digest, KnownText::AccessToken(it.clone()));
         it
+    }
+
+    /// Remembers which credential a JWT is, once its digest was found to be that credential's.
+    pub fn note_jwt(&self, digest: TextDigest, id: PublicId) {
+        self.texts.insert(digest, KnownText::Credential(id));
     }
 
     fn is_unknown(&self, id: &PublicId) -> bool {
@@ -286,10 +322,11 @@ impl Cache {
                 place.set(Arc::new(facts));
             }
         }
-        for facts in fresh.service_accounts {
+        for mut facts in fresh.service_accounts {
             if let Some(place) = books.service_accounts.get(facts.id)
                 && facts.version >= place.read().version
             {
+                books.share_scopes(&mut facts.scopes);
                 place.set(Arc::new(facts));
             }
         }
@@ -304,9 +341,13 @@ impl Cache {
                 let (account, owner) = (before.account.clone(), before.service_account.clone());
                 let id = facts.public_id;
                 books.share_parts(&mut facts, None);
-                let entry = self.entry(facts, account, owner, Some(&before));
+                let entry = self.entry(&mut books, facts, account, owner, Some(&before));
                 self.credentials.insert(id, entry);
             }
+        }
+        if !fresh.unreadable.is_empty() {
+            self.credentials
+                .retain(|_, entry| !entry.is_named_by(&fresh.unreadable));
         }
         for mark in marks {
             if mark.kind == FeedKind::AccessToken
@@ -315,6 +356,7 @@ impl Cache {
                 token.revoked.store(true, Ordering::Release);
             }
         }
+        self.fronts.forget();
     }
 
     /// Forgets everything, and whatever is being read right now.
@@ -325,8 +367,9 @@ impl Cache {
             ..Books::default()
         };
         self.credentials.clear();
-        self.signed_texts.clear();
+        self.texts.clear();
         self.unknown.clear();
+        self.fronts.forget();
     }
 }
 
@@ -343,6 +386,8 @@ pub(crate) struct Fresh {
     pub credentials: Vec<LoadedFacts>,
     pub service_accounts: Vec<ServiceAccountFacts>,
     pub accounts: Vec<AccountFacts>,
+    /// What cannot be read any more: nobody is let in by what it was.
+    pub unreadable: HashSet<(FeedKind, Uuid)>,
 }
 
 impl Books {
@@ -352,15 +397,31 @@ impl Books {
         credential: &mut CredentialFacts,
         owner: Option<&mut ServiceAccountFacts>,
     ) {
-        let is_used = |it: &Arc<ScopeSet>| Arc::strong_count(it) > 1;
-        self.scopes.shared(&mut credential.scopes, is_used);
+        self.share_scopes(&mut credential.scopes);
         if let Some(owner) = owner {
-            self.scopes.shared(&mut owner.scopes, is_used);
+            self.share_scopes(&mut owner.scopes);
         }
         let networks = &mut credential.allowed_networks;
         if !networks.is_empty() {
             self.networks.shared(networks, AllowedNetworks::is_shared);
         }
+    }
+
+    /// The one limiter of a rate.
+    fn limiter(&mut self, rate: RateLimit, clock: &Arc<dyn Clock>) -> Arc<Limiter> {
+        if let Some(it) = self.limiters.get(&rate).and_then(Weak::upgrade) {
+            return it;
+        }
+        if self.limiters.len() == self.limiters.capacity() {
+            self.limiters.retain(|_, it| it.strong_count() > 0);
+        }
+        let it = Arc::new(Limiter::new(rate, clock.clone()));
+        self.limiters.insert(rate, Arc::downgrade(&it));
+        it
+    }
+
+    fn share_scopes(&mut self, scopes: &mut Arc<ScopeSet>) {
+        self.scopes.shared(scopes, |it| Arc::strong_count(it) > 1);
     }
 
     fn is_current(&self, loaded: &LoadedFacts, ticket: Ticket, now: Duration) -> bool {

@@ -27,6 +27,8 @@ pub enum Place {
     AccessTokenRead,
     /// What the feed names is read again, and not in place yet.
     FeedRead,
+    /// The only account is read, and not kept yet.
+    SoleAccountRead,
 }
 
 /// The fault that was planted, if any.

@@ -10,26 +10,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use symbolon_domain::change::{FeedKind, FeedMark};
-use symbolon_domain::{AccountId, Clock, CredentialId, ServiceAccountId};
-use symbolon_store::FeedRow;
+use symbolon_domain::{AccountId, CredentialId, ServiceAccountId};
+use symbolon_store::{FeedRow, Unreadable};
 use tokio::sync::Notify;
 
 /// Rows of the feed read at once.
 const FEED_PAGE: i64 = 1000;
+/// How long an answer waits until the change that it tells of is applied here.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// How far this process has read the feed, and when it last could.
 #[derive(Default)]
 pub(crate) struct FeedState {
-    /// The last row that was applied, held while reading: one reader at a time.
-    cursor: tokio::sync::Mutex<Option<Cursor>>,
+    /// Held while reading: one reader at a time.
+    reader: tokio::sync::Mutex<Reader>,
+    /// Counts those who want it read, and the readings, to tell which came first.
+    order: AtomicU64,
     applied: AtomicI64,
     /// Microseconds of the process's clock at the beginning of the last reading that succeeded, and one
     /// more; zero before the first.
     read_at: AtomicU64,
+    /// Until when the others count on this process, by the same clock: they no longer wait for one that is
+    /// silent, so it must not answer any more. Zero where nobody waits for it.
+    counted_until: AtomicU64,
     /// Whether a task reads in the background; where none does, a request does when the facts are old.
     pub is_followed: AtomicBool,
     /// Raised when more was applied.
     pub progress: Notify,
+}
+
+#[derive(Default)]
+struct Reader {
+    /// The last row that was applied.
+    cursor: Option<Cursor>,
+    /// The last reading: its place in the order, and whether it succeeded.
+    last: Option<(u64, bool)>,
 }
 
 #[derive(Clone, Copy)]
@@ -53,13 +68,21 @@ impl Cursor {
 
 impl FeedState {
     /// Since when nothing was heard from the feed; `None` before it was first read.
-    pub fn age(&self, clock: &dyn Clock) -> Option<Duration> {
+    pub fn age(&self, now: Duration) -> Option<Duration> {
         let read_at = self.read_at.load(Ordering::Acquire).checked_sub(1)?;
-        Some(
-            clock
-                .monotonic()
-                .saturating_sub(Duration::from_micros(read_at)),
-        )
+        Some(now.saturating_sub(Duration::from_micros(read_at)))
+    }
+
+    /// The others count on this process until then.
+    pub fn count_until(&self, end: Duration) {
+        let end = u64::try_from(end.as_micros()).unwrap_or(u64::MAX);
+        self.counted_until.fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// Whether the others, who count on it no more, might take this process for silent.
+    fn is_given_up(&self, now: Duration) -> bool {
+        let until = self.counted_until.load(Ordering::Acquire);
+        until > 0 && now >= Duration::from_micros(until)
     }
 
     /// The position up to which everything is applied here.
@@ -71,9 +94,34 @@ impl FeedState {
 impl App {
     /// Reads what is new in the feed and applies it; returns how many rows there were. Every process does,
     /// always: a notification only shortens the wait.
+    ///
+    /// Whoever waits for another's reading to end, and finds that one was begun meanwhile, has its outcome: a
+    /// database that does not answer is asked once, not by each in turn.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the feed cannot be read.
     pub async fn poll_feed(&self) -> Result<usize> {
         let state = &self.0.feed;
-        let mut cursor = state.cursor.lock().await;
+        let wanted = state.order.fetch_add(1, Ordering::AcqRel);
+        let mut reader = state.reader.lock().await;
+        if let Some((begun, is_read)) = reader.last
+            && begun > wanted
+        {
+            return match is_read {
+                true => Ok(0),
+                false => Err(Error::Unavailable {
+                    cause: "the feed could not be read".into(),
+                }),
+            };
+        }
+        let begun = state.order.fetch_add(1, Ordering::AcqRel);
+        let read = self.read_feed(&mut reader.cursor).await;
+        reader.last = Some((begun, read.is_ok()));
+        read
+    }
+
+    async fn read_feed(&self, cursor: &mut Option<Cursor>) -> Result<usize> {
+        let state = &self.0.feed;
         let begun = self.monotonic();
         let mut read = 0;
         let mut at = match *cursor {
@@ -153,15 +201,32 @@ impl App {
         if !accounts.is_empty() {
             self.0.sole_account.forget();
         }
-        let fresh = self
+        let found = self
             .store()
             .fresh_facts(&credentials, &owners, &accounts)
             .await?;
-        let fresh = Fresh {
-            credentials: self.loaded(fresh.credentials)?,
-            service_accounts: fresh.service_accounts,
-            accounts: fresh.accounts,
+        let mut fresh = Fresh {
+            service_accounts: found.service_accounts,
+            accounts: found.accounts,
+            ..Fresh::default()
         };
+        let mut unreadable = found.unreadable;
+        for it in found.credentials {
+            let id = it.credential.id.0;
+            match self.facts(it) {
+                Ok(facts) => fresh.credentials.push(facts),
+                Err(error) => unreadable.push(Unreadable {
+                    kind: FeedKind::Credential,
+                    id,
+                    cause: error.to_string(),
+                }),
+            }
+        }
+        for Unreadable { kind, id, cause } in unreadable {
+            let kind_name = kind.as_str();
+            tracing::error!(kind = kind_name, %id, cause, "cannot be read; it lets nobody in");
+            fresh.unreadable.insert((kind, id));
+        }
         self.0.gates.pass(Place::FeedRead).await;
         self.0.cache.apply(&marks, fresh);
         Ok(())
@@ -180,7 +245,13 @@ impl App {
 
     /// Applies what has been committed by now, whoever did.
     pub(crate) async fn catch_up(&self) {
-        if let Err(error) = self.poll_feed().await {
+        let read = tokio::time::timeout(CATCH_UP, self.poll_feed()).await;
+        let read = read.unwrap_or_else(|_| {
+            Err(Error::Unavailable {
+                cause: "the database does not answer".into(),
+            })
+        });
+        if let Err(error) = read {
             // Committed, and not to be read again right now: then nothing that is known counts.
             tracing::warn!(%error, "a change could not be applied; the cache is dropped");
             self.0.cache.clear();
@@ -200,13 +271,16 @@ impl App {
             }
         }
         Err(Error::Unavailable {
-            cause: "the feed was not read for too long".into(),
+            cause: "nothing was heard of the other processes for too long".into(),
         })
     }
 
+    /// Whether what is known may be answered from: the feed was read of late, and the others still count on
+    /// this process to have applied what they change.
     pub(crate) fn is_fresh(&self) -> bool {
-        let age = self.0.feed.age(&*self.0.clock);
-        age.is_some_and(|age| age <= self.0.settings.max_age)
+        let now = self.monotonic();
+        let age = self.0.feed.age(now);
+        age.is_some_and(|age| age <= self.0.settings.max_age) && !self.0.feed.is_given_up(now)
     }
 
     pub(crate) fn monotonic(&self) -> Duration {
@@ -216,27 +290,40 @@ impl App {
 
 /// The account that is meant where none is named, as long as there is only one.
 #[derive(Default)]
-pub(crate) struct SoleAccount(arc_swap::ArcSwapOption<Option<AccountId>>);
+pub(crate) struct SoleAccount {
+    /// What was found, and of which generation it is: only that of the newest counts.
+    known: arc_swap::ArcSwapOption<(u64, Option<AccountId>)>,
+    generation: AtomicU64,
+}
 
 impl SoleAccount {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// What is known, and what is being read right now, counts no more.
     fn forget(&self) {
-        self.0.store(None);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn known(&self) -> Option<Option<AccountId>> {
+        let known = self.known.load();
+        let (generation, account) = **known.as_ref()?;
+        (generation == self.generation()).then_some(account)
     }
 }
 
 impl App {
     /// The only account of the instance; `None` once there are several.
     pub(crate) async fn sole_account(&self) -> Result<Option<AccountId>> {
-        if let Some(known) = &*self.0.sole_account.0.load() {
-            return Ok(**known);
+        let sole = &self.0.sole_account;
+        if let Some(known) = sole.known() {
+            return Ok(known);
         }
-        let before = self.0.feed.applied();
+        let generation = sole.generation();
         let found = self.store().sole_account().await?;
-        self.0.sole_account.0.store(Some(Arc::new(found)));
-        if self.0.feed.applied() != before {
-            // An account may have been made while we looked.
-            self.0.sole_account.forget();
-        }
+        self.0.gates.pass(Place::SoleAccountRead).await;
+        sole.known.store(Some(Arc::new((generation, found))));
         Ok(found)
     }
 }

@@ -50,11 +50,10 @@ impl App {
             }
             .into(),
         );
-        let age = self.0.feed.age(&*self.0.clock);
-        let fresh = age.is_some_and(|age| age <= self.settings().max_age);
+        let age = self.0.feed.age(self.monotonic());
         check(
             "feed",
-            fresh,
+            self.is_fresh(),
             age.map_or("not read yet".into(), |age| {
                 format!("read {} ms ago", age.as_millis())
             }),

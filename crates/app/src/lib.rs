@@ -92,6 +92,7 @@ pub struct AppSettings {
     pub cache_negative_capacity: usize,
     pub cache_negative_ttl: Duration,
     pub flush_interval: Duration,
+    /// Credentials with uses in one thread that begin a flush before its time.
     pub flush_size: usize,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency: Duration,
@@ -111,7 +112,7 @@ impl Default for AppSettings {
             cache_negative_capacity: 10_000,
             cache_negative_ttl: Duration::from_secs(5),
             flush_interval: Duration::from_secs(5),
-            flush_size: 10_000,
+            flush_size: 100_000,
             idempotency: DAY,
             retention: Retention {
                 jobs: 30 * DAY,
@@ -146,6 +147,7 @@ struct Inner {
     sole_account: feed::SoleAccount,
     verdicts: verify::Verdicts,
     database: background::DatabaseState,
+    last_look: nodes::LastLook,
     /// How the other processes know this one.
     node_id: std::sync::OnceLock<uuid::Uuid>,
     started_at: Timestamp,
@@ -181,6 +183,7 @@ impl App {
             sole_account: feed::SoleAccount::default(),
             verdicts: verify::Verdicts::default(),
             database: background::DatabaseState::default(),
+            last_look: nodes::LastLook::default(),
             jobs_signal,
             stopping: AtomicBool::new(false),
         }))

@@ -3,11 +3,13 @@
 use governor::clock::{Clock as LimiterClock, Reference};
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Add;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use symbolon_domain::{Clock, RateLimit};
 
@@ -55,12 +57,66 @@ impl LimiterClock for Ticks {
     }
 }
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>;
+/// How far one credential has used up its limit: when its bucket will be full again, in the limiter's
+/// nanoseconds. All that is kept of it beside the credential's facts.
+#[derive(Debug, Default)]
+pub(crate) struct Level(AtomicU64);
 
-/// The uses of one credential.
+impl Clone for Level {
+    fn clone(&self) -> Self {
+        Self(self.0.load(Ordering::Acquire).into())
+    }
+}
+
+// The library asks for these of whatever it keeps states by. This key *is* the state, and nothing looks it up.
+impl PartialEq for Level {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Level {}
+
+impl Hash for Level {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        std::ptr::from_ref(self).hash(to);
+    }
+}
+
+/// The levels lie where the credentials' facts are.
+struct BesideFacts;
+
+impl StateStore for BesideFacts {
+    type Key = Level;
+
+    fn measure_and_replace<T, F, E>(&self, level: &Level, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut now = level.0.load(Ordering::Acquire);
+        loop {
+            let (granted, then) = decide((now > 0).then(|| now.into()))?;
+            match level.0.compare_exchange_weak(
+                now,
+                then.as_u64(),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Ok(granted),
+                Err(changed) => now = changed,
+            }
+        }
+    }
+}
+
+type Buckets = RateLimiter<Level, BesideFacts, Ticks, StateInformationMiddleware>;
+
+/// One rate, for all credentials that have it.
 pub(crate) struct Limiter {
     pub rate: RateLimit,
-    bucket: Bucket,
+    /// Levels count from here.
+    start: Tick,
+    buckets: Buckets,
 }
 
 impl Limiter {
@@ -69,30 +125,42 @@ impl Limiter {
         let quota = Quota::with_period(per_use)
             .expect("a second is longer than a million nanoseconds")
             .allow_burst(rate.limit());
-        let bucket = RateLimiter::direct_with_clock(quota, Ticks(clock)).with_middleware();
-        Self { rate, bucket }
+        let ticks = Ticks(clock);
+        Self {
+            rate,
+            start: ticks.now(),
+            buckets: Buckets::new(quota, BesideFacts, ticks),
+        }
     }
 
     /// Counts a use that costs so much, or refuses it, in which case it costs nothing.
-    pub fn count(&self, cost: NonZeroU32) -> Result<RateState, RateState> {
-        match self.bucket.check_n(cost) {
+    pub fn count(&self, level: &Level, cost: NonZeroU32) -> Result<RateState, RateState> {
+        match self.buckets.check_key_n(level, cost) {
             Ok(Ok(state)) => Ok(self.state(state.remaining_burst_capacity(), None)),
             Ok(Err(until)) => {
-                let wait = until.wait_time_from(LimiterClock::now(self.clock()));
-                let missing = wait.as_nanos().div_ceil(self.per_use().as_nanos().max(1));
-                let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-                Err(self.state(cost.get().saturating_sub(missing), Some(wait)))
+                let wait = until.wait_time_from(LimiterClock::now(self.buckets.clock()));
+                Err(self.state(self.left(level), Some(wait)))
             }
-            Err(_) => Err(self.state(self.rate.limit().get(), None)),
+            // More than the limit: never.
+            Err(_) => Err(self.state(self.left(level), None)),
         }
+    }
+
+    /// Uses that would be granted right now.
+    fn left(&self, level: &Level) -> u32 {
+        let passed = LimiterClock::now(self.buckets.clock()).duration_since(self.start);
+        let until_full = level
+            .0
+            .load(Ordering::Acquire)
+            .saturating_sub(passed.as_u64());
+        let per_use = u64::try_from(self.per_use().as_nanos()).unwrap_or(u64::MAX);
+        let used = until_full.div_ceil(per_use.max(1));
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        self.rate.limit().get().saturating_sub(used)
     }
 
     fn per_use(&self) -> Duration {
         self.rate.period() / self.rate.limit().get()
-    }
-
-    fn clock(&self) -> &Ticks {
-        self.bucket.clock()
     }
 
     fn state(&self, remaining: u32, retry_after: Option<Duration>) -> RateState {
@@ -117,26 +185,34 @@ mod tests {
     fn uses_come_back_evenly_and_refusals_cost_nothing() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
         let rate = RateLimit::new(3, Duration::from_secs(6)).unwrap();
-        let limiter = Limiter::new(rate, clock.clone());
+        clock.advance(Duration::from_secs(100));
+        let (limiter, level) = (Limiter::new(rate, clock.clone()), Level::default());
         let cost = |it| NonZeroU32::new(it).unwrap();
         let seconds = Duration::from_secs;
-        assert_eq!(limiter.count(cost(1)).unwrap().remaining, 2);
-        let refused = limiter.count(cost(3)).unwrap_err();
+        assert_eq!(limiter.count(&level, cost(1)).unwrap().remaining, 2);
+        let refused = limiter.count(&level, cost(3)).unwrap_err();
         assert_eq!(
             (refused.remaining, refused.retry_after),
             (2, Some(seconds(2)))
         );
-        let state = limiter.count(cost(2)).unwrap();
+        let state = limiter.count(&level, cost(2)).unwrap();
         assert_eq!((state.remaining, state.reset), (0, seconds(6)));
         clock.advance(seconds(1));
-        let refused = limiter.count(cost(1)).unwrap_err();
+        let refused = limiter.count(&level, cost(1)).unwrap_err();
         assert_eq!(
             (refused.remaining, refused.retry_after),
             (0, Some(seconds(1)))
         );
         clock.advance(seconds(1));
-        assert_eq!(limiter.count(cost(1)).unwrap().remaining, 0);
-        let never = limiter.count(cost(4)).unwrap_err();
+        assert_eq!(limiter.count(&level, cost(1)).unwrap().remaining, 0);
+        let never = limiter.count(&level, cost(4)).unwrap_err();
         assert_eq!((never.retry_after, never.limit), (None, 3));
+        assert_eq!((never.remaining, never.reset), (0, seconds(6)));
+        clock.advance(seconds(6));
+        let never = limiter.count(&level, cost(4)).unwrap_err();
+        assert_eq!((never.remaining, never.reset), (3, seconds(0)));
+        let other = Level::default();
+        assert_eq!(limiter.count(&other, cost(3)).unwrap().remaining, 0);
+        assert_eq!(limiter.count(&level, cost(1)).unwrap().remaining, 2);
     }
 }

@@ -1,13 +1,18 @@
 //! The processes that answer from memory: each writes how far it has applied the feed, so that whoever
 //! revokes can be told when it holds everywhere.
+//!
+//! A beat is a lease: until that is over the others wait for this process, and after that it answers nobody
+//! ([`App::is_fresh`]). Both ends are measured from before the beat was sent, the others' by the database's
+//! clock.
 
 use crate::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::time::Duration;
 use symbolon_domain::Timestamp;
 use symbolon_domain::id::uuid_v7;
-use symbolon_store::{NodeBeat, NodeRow};
+use symbolon_store::{NodeBeat, NodePositions, NodeRow};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Between two signs of life.
@@ -16,7 +21,10 @@ const BEAT: Duration = Duration::from_secs(2);
 const COALESCE: Duration = Duration::from_millis(50);
 /// A process that was silent for so long, and then for the age of its facts, answers nobody any more.
 const LEASE: Duration = Duration::from_secs(10);
-/// Between two looks whether everybody has applied a change.
+/// By so much a process stops answering before the others stop waiting for it: clocks run apart, and what was
+/// decided at the last moment is answered a little later.
+const SLACK: Duration = Duration::from_secs(1);
+/// Between two looks whether everybody has applied a change, whoever waits.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// This process, as the others see it.
@@ -47,22 +55,32 @@ pub struct NodeState {
     /// Rows of the feed that it has not reported as applied.
     pub behind: i64,
     /// Since it was last heard of.
-    pub lag: Duration,
+    pub silent: Duration,
     /// Whether changes wait for it.
     pub counted: bool,
+}
+
+/// The last look at how far each process has come. Those who wait for them share it.
+#[derive(Default)]
+pub(crate) struct LastLook(tokio::sync::Mutex<Option<Look>>);
+
+struct Look {
+    begun: Instant,
+    /// `None` where the database could not tell.
+    found: Option<NodePositions>,
 }
 
 impl App {
     /// How far the change at this position of the feed holds; waits until it does everywhere, at most this
     /// long. `None` asks for everything up to now.
     pub async fn effective(&self, position: Option<i64>, wait: Duration) -> Result<Effective> {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let position = match position {
             Some(position) => position,
             None => self.store().feed_end().await?.map_or(0, |row| row.seq),
         };
         loop {
-            let count = self.store().confirmations(position, self.now()).await?;
+            let count = self.look_at_nodes().await?.count(position);
             let elapsed = begun.elapsed();
             if count.confirmed >= count.nodes || elapsed >= wait {
                 return Ok(Effective {
@@ -75,14 +93,38 @@ impl App {
         }
     }
 
+    /// How far each process has come from now on. One looks at a time, and no sooner than [`LOOK`] after the
+    /// last; whoever came before it began has the same answer.
+    async fn look_at_nodes(&self) -> Result<NodePositions> {
+        let wanted = Instant::now();
+        let mut last = self.0.last_look.0.lock().await;
+        if let Some(look) = &*last {
+            if look.begun < wanted {
+                tokio::time::sleep_until(look.begun + LOOK).await;
+            } else {
+                let found = look.found.clone();
+                return found.ok_or_else(|| Error::Unavailable {
+                    cause: "another request could not see how far a change holds".into(),
+                });
+            }
+        }
+        let begun = Instant::now();
+        let found = self.store().positions(self.database_now()).await;
+        *last = Some(Look {
+            begun,
+            found: found.as_ref().ok().cloned(),
+        });
+        Ok(found?)
+    }
+
     /// All processes that were heard of within the last day.
     pub async fn node_states(&self) -> Result<Vec<NodeState>> {
-        let now = self.now();
+        let now = self.database_now();
         let end = self.store().feed_end().await?.map_or(0, |row| row.seq);
         let state = |row: NodeRow| NodeState {
             id: row.id,
             behind: (end - row.applied).max(0),
-            lag: now.since(row.seen_at),
+            silent: now.since(row.seen_at),
             counted: row.counts(now),
             name: row.name,
             role: row.role,
@@ -103,7 +145,8 @@ impl App {
     }
 
     pub(crate) async fn beat(&self, node: &Node) -> Result<()> {
-        let now = self.now();
+        let (begun, now) = (self.monotonic(), self.database_now());
+        let max_age = self.settings().max_age;
         let beat = NodeBeat {
             id: self.node_id(),
             name: node.name.clone(),
@@ -111,10 +154,12 @@ impl App {
             started_at: self.0.started_at,
             applied: self.0.feed.applied(),
             lease: LEASE,
-            max_age: self.settings().max_age,
+            max_age,
             uses_flushed_at: self.0.uses.flushed_at(),
         };
-        Ok(self.store().beat(&beat, now).await?)
+        self.store().beat(&beat, now).await?;
+        self.0.feed.count_until(begun + LEASE + max_age - SLACK);
+        Ok(())
     }
 
     /// Takes the process off the list: it answers nobody any more.
@@ -126,12 +171,22 @@ impl App {
 
     /// Reports progress as it is made, and signs of life, until told to stop.
     pub(crate) async fn report(self, node: Node, mut stop: watch::Receiver<bool>) {
+        let mut failing = false;
         loop {
-            if let Err(error) = self.beat(&node).await {
-                tracing::debug!(%error, "the position in the feed was not reported");
-            }
-            tokio::select! {
+            let beaten = tokio::select! {
                 // An error means that whoever could stop us is gone: then we stop.
+                _ = stop.wait_for(|it| *it) => return,
+                beaten = self.beat(&node) => beaten,
+            };
+            match &beaten {
+                Ok(()) if failing => tracing::info!("this process is reported as alive again"),
+                Err(error) if !failing => tracing::warn!(
+                    %error, "this process cannot be reported as alive; it stops answering with its lease"
+                ),
+                _ => {}
+            }
+            failing = beaten.is_err();
+            tokio::select! {
                 _ = stop.wait_for(|it| *it) => return,
                 () = tokio::time::sleep(COALESCE) => {}
             }

@@ -245,7 +245,7 @@ impl App {
         id: Id,
         patch: ServiceAccountPatch,
         if_match: Option<i64>,
-    ) -> Result<ServiceAccountRecord> {
+    ) -> Result<Replayed<ServiceAccountRecord>> {
         call.actor
             .enter(account, Permission::ServiceAccountsWrite)?;
         let environment = patch.environment_id.flatten();
@@ -268,7 +268,7 @@ impl App {
                 Ok(decided(it, changes))
             })
             .await?;
-        Ok(self.recorded(account, ran).await?.record)
+        self.recorded(account, ran).await
     }
 
     pub async fn suspend_service_account(

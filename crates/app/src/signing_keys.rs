@@ -101,8 +101,9 @@ impl Snapshot {
 #[derive(Default)]
 pub(crate) struct SigningKeys {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
-    /// Held while loading: one at a time, and whoever waited uses what was loaded.
-    loading: tokio::sync::Mutex<()>,
+    /// Held while loading: one at a time, and whoever waited uses what was loaded. When loading last failed:
+    /// that is for those who waited, too.
+    loading: tokio::sync::Mutex<Option<Duration>>,
 }
 
 impl SigningKeys {
@@ -217,11 +218,19 @@ impl App {
         if let Some(it) = usable() {
             return Ok(it);
         }
-        let _loading = keys.loading.lock().await;
+        let asked = self.monotonic();
+        let mut failed = keys.loading.lock().await;
         if let Some(it) = usable() {
             return Ok(it);
         }
-        let rows = self.store().signing_keys().await?;
+        if failed.is_some_and(|at| at >= asked) {
+            return Err(Error::Unavailable {
+                cause: "another request for the signing keys failed".into(),
+            });
+        }
+        let rows = self.store().signing_keys().await;
+        *failed = rows.is_err().then(|| self.monotonic());
+        let rows = rows?;
         let is_active = |row: &&SigningKey| matches!(row.status, SigningKeyStatus::Active { .. });
         let snapshot = Arc::new(Snapshot {
             loaded_at: self.now(),

@@ -1,7 +1,6 @@
 //! The machine's clock and randomness: the one place that asks for them.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use symbolon_domain::{Clock, Dice, Timestamp};
 
 /// The machine's clock.
@@ -20,8 +19,18 @@ impl Clock for SystemClock {
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
+    /// Goes on while the machine sleeps, where the system has such a clock: what was known before it slept is
+    /// old when it wakes.
+    #[cfg(target_os = "linux")]
     fn monotonic(&self) -> Duration {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::try_from(now).expect("the time since the machine started is not negative")
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn monotonic(&self) -> Duration {
+        static START: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
         START.elapsed()
     }
 }
@@ -37,5 +46,27 @@ impl Dice for SystemDice {
     )]
     fn fill(&mut self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("without randomness nothing may be minted");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// `/proc/uptime` counts the time asleep; a clock that does not is behind it on a machine that ever slept.
+    #[test]
+    fn its_clock_counts_since_the_machine_started() {
+        let uptime = || {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            let seconds = text.split_whitespace().next().unwrap().parse().unwrap();
+            Duration::from_secs_f64(seconds)
+        };
+        let tick = Duration::from_millis(20);
+        let (before, now, after) = (uptime(), SystemClock.monotonic(), uptime());
+        assert!(
+            before <= now + tick && now <= after + tick,
+            "{before:?} {now:?} {after:?}"
+        );
+        assert!(SystemClock.monotonic() >= now);
     }
 }

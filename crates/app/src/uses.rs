@@ -5,20 +5,24 @@ use crate::App;
 use crate::actor::Actor;
 use crate::cache::Cached;
 use crate::error::Result;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use symbolon_domain::{AccountId, CredentialId, Permission, ServiceAccountId, Timestamp};
 use symbolon_store::{USE_BATCH, UseMark};
+use thread_local::ThreadLocal;
+use tokio::sync::watch;
 
-/// Lists apart, so that requests on different cores seldom meet.
-const SHARDS: usize = 16;
+/// Credentials whose uses are written at once while others are served.
+const GENTLE_BATCH: usize = 1_000;
+/// How much longer than a part takes nothing is written after it.
+const PAUSES: u32 = 3;
 /// Days of which the daily counts are shown.
 const DAYS_SHOWN: i64 = 90;
 
-/// The credentials that were used since the last flush.
+/// The credentials that were used since the last flush, in a list of each thread's own: requests on different
+/// cores never meet.
 pub(crate) struct Uses {
-    used: [Mutex<Used>; SHARDS],
-    waiting: AtomicUsize,
+    used: ThreadLocal<Mutex<Used>>,
     flush_size: usize,
     /// Up to when all uses are written, in microseconds; zero before the first flush.
     flushed_at: AtomicI64,
@@ -27,7 +31,8 @@ pub(crate) struct Uses {
 
 #[derive(Default)]
 struct Used {
-    entries: Vec<Arc<Cached>>,
+    /// Each with the first of its uses.
+    entries: Vec<(Timestamp, Arc<Cached>)>,
     /// Uses of a day that ended before they were written.
     earlier: Vec<UseMark>,
 }
@@ -35,33 +40,33 @@ struct Used {
 impl Uses {
     pub fn new(flush_size: usize) -> Self {
         Self {
-            used: Default::default(),
-            waiting: AtomicUsize::new(0),
+            used: ThreadLocal::new(),
             flush_size,
             flushed_at: AtomicI64::new(0),
             full: tokio::sync::Notify::new(),
         }
     }
 
-    fn shard(&self, credential: CredentialId) -> MutexGuard<'_, Used> {
-        // The last byte of a version 7 id is random.
-        lock(&self.used[usize::from(credential.0.as_bytes()[15]) % SHARDS])
+    /// This thread's list.
+    fn own(&self) -> MutexGuard<'_, Used> {
+        lock(self.used.get_or_default())
     }
 
-    /// Takes no lock but for the first use of a credential after a flush, and of a day.
+    /// Takes no lock but for the first use of a credential after a flush, and of a day; and that is the
+    /// thread's own.
     pub fn note(&self, entry: &Arc<Cached>, now: Timestamp) {
         let before =
             Timestamp::from_micros(entry.last_used.fetch_max(now.as_micros(), Ordering::AcqRel));
         if before.day() != now.day() && before < now {
             let uses = entry.pending_uses.swap(0, Ordering::AcqRel);
             if uses > 0 {
-                let mark = mark(entry, before, uses);
-                self.shard(entry.facts.id).earlier.push(mark);
+                self.own().earlier.push(mark(entry, before, before, uses));
             }
         }
         if entry.pending_uses.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.shard(entry.facts.id).entries.push(entry.clone());
-            if self.waiting.fetch_add(1, Ordering::Relaxed) + 1 >= self.flush_size {
+            let mut used = self.own();
+            used.entries.push((now, entry.clone()));
+            if used.entries.len() == self.flush_size {
                 self.full.notify_one();
             }
         }
@@ -69,15 +74,14 @@ impl Uses {
 
     fn take(&self) -> Vec<(UseMark, Option<Arc<Cached>>)> {
         let mut taken = Vec::new();
-        for shard in &self.used {
-            let Used { entries, earlier } = std::mem::take(&mut *lock(shard));
-            self.waiting.fetch_sub(entries.len(), Ordering::Relaxed);
+        for list in &self.used {
+            let Used { entries, earlier } = std::mem::take(&mut *lock(list));
             taken.extend(earlier.into_iter().map(|mark| (mark, None)));
-            for entry in entries {
+            for (first, entry) in entries {
                 let uses = entry.pending_uses.swap(0, Ordering::AcqRel);
                 let last = Timestamp::from_micros(entry.last_used.load(Ordering::Acquire));
                 if uses > 0 {
-                    taken.push((mark(&entry, last, uses), Some(entry)));
+                    taken.push((mark(&entry, first.min(last), last, uses), Some(entry)));
                 }
             }
         }
@@ -95,11 +99,10 @@ impl Uses {
                 Some(entry) => {
                     let uses = u32::try_from(mark.uses).unwrap_or(u32::MAX);
                     if entry.pending_uses.fetch_add(uses, Ordering::AcqRel) == 0 {
-                        self.waiting.fetch_add(1, Ordering::Relaxed);
-                        self.shard(mark.credential).entries.push(entry);
+                        self.own().entries.push((mark.first_used_at, entry));
                     }
                 }
-                None => self.shard(mark.credential).earlier.push(mark),
+                None => self.own().earlier.push(mark),
             }
         }
     }
@@ -111,15 +114,15 @@ impl Uses {
     }
 }
 
-fn lock(shard: &Mutex<Used>) -> MutexGuard<'_, Used> {
+fn lock(list: &Mutex<Used>) -> MutexGuard<'_, Used> {
     // A panic while holding it cannot leave a list half changed that matters.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn mark(entry: &Cached, last: Timestamp, uses: u32) -> UseMark {
+fn mark(entry: &Cached, first: Timestamp, last: Timestamp, uses: u32) -> UseMark {
     UseMark {
         credential: entry.facts.id,
-        first_used_at: last,
+        first_used_at: first,
         last_used_at: last,
         uses: i64::from(uses),
     }
@@ -153,20 +156,43 @@ impl App {
     /// Writes what was counted since the last flush; returns for how many credentials. What cannot be
     /// written now is kept for the next flush.
     pub async fn flush_uses(&self) -> Result<usize> {
+        self.write_uses(USE_BATCH, None).await
+    }
+
+    /// The same in small parts with pauses between, so that neither this process nor the database is busy
+    /// with it for long: those who ask meanwhile would wait. Makes haste once it is told to stop.
+    pub(crate) async fn flush_uses_gently(&self, stop: &watch::Receiver<bool>) -> Result<usize> {
+        self.write_uses(GENTLE_BATCH, Some(stop.clone())).await
+    }
+
+    async fn write_uses(
+        &self,
+        batch: usize,
+        mut stop: Option<watch::Receiver<bool>>,
+    ) -> Result<usize> {
         let uses = &self.0.uses;
         let until = self.now();
         let mut taken = uses.take();
         let all = taken.len();
-        // In an order that all processes share.
+        // What lies together is written together.
         taken.sort_unstable_by_key(|(mark, _)| mark.credential);
         while !taken.is_empty() {
-            let rest = taken.split_off(taken.len().min(USE_BATCH));
-            let marks: Vec<UseMark> = taken.iter().map(|(mark, _)| *mark).collect();
+            let part = taken.split_off(taken.len().saturating_sub(batch));
+            let marks: Vec<UseMark> = part.iter().map(|(mark, _)| *mark).collect();
+            let begun = self.monotonic();
             if let Err(error) = self.store().record_uses(&marks).await {
-                uses.put_back(taken.into_iter().chain(rest));
+                uses.put_back(taken.into_iter().chain(part));
                 return Err(error.into());
             }
-            taken = rest;
+            if !taken.is_empty()
+                && let Some(stop) = &mut stop
+            {
+                let took = self.monotonic().saturating_sub(begun);
+                tokio::select! {
+                    _ = stop.wait_for(|it| *it) => {}
+                    () = tokio::time::sleep(took * PAUSES) => {}
+                }
+            }
         }
         uses.flushed_at.store(until.as_micros(), Ordering::Release);
         Ok(all)
@@ -188,7 +214,7 @@ impl App {
         let now = self.now();
         let tracked_since = self.store().uses_tracked_since().await?.max(it.created_at);
         // In this order: what is flushed between two reads must not look as if it had been looked for.
-        let tracked_until = self.store().uses_flushed_until(now).await?;
+        let tracked_until = self.store().uses_flushed_until(self.database_now()).await?;
         let since = now.day() - DAYS_SHOWN + 1;
         let days = self.store().credential_days(id, since).await?;
         let used = self.store().uses(&[id]).await?.get(&id).copied();

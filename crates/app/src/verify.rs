@@ -81,14 +81,6 @@ impl<'a> Subject<'a> {
 }
 
 impl Verified {
-    fn nothing(now: Timestamp, reason: Reason) -> Self {
-        Self {
-            now,
-            outcome: Err(reason),
-            judged: None,
-        }
-    }
-
     fn of(judged: Judged) -> Self {
         Self {
             now: judged.now,
@@ -193,10 +185,10 @@ impl App {
         asked: &Asked<'_>,
     ) -> Result<Verified> {
         let held = self.hold(evidence, presentation_of_key, fresh).await?;
-        let verified = match held {
-            Some(held) => Verified::of(self.judge(held, asked)),
-            None => Verified::nothing(self.now(), nothing(evidence)),
+        let Some(held) = held else {
+            return Ok(self.nothing(nothing(evidence)));
         };
+        let verified = Verified::of(self.judge(held, asked));
         self.0.verdicts.count(verified.reason());
         Ok(verified)
     }
@@ -212,25 +204,13 @@ impl App {
         evidence: Option<Evidence<'_>>,
         ask: &AuthorizeAsk<'_>,
     ) -> Result<Verified> {
-        let Some(evidence) = evidence else {
-            let verified = Verified::nothing(self.now(), Reason::Malformed);
-            self.0.verdicts.count(verified.reason());
-            return Ok(verified);
-        };
-        let held = self.hold(evidence, Presentation::Basic, false).await?;
-        let absent = held.is_none().then(|| nothing(evidence));
+        // Whatever was presented, so that the error does not tell whether it is a credential.
         let account = match ask.account {
-            // Asked before it shows whether there is such a credential: the error must not tell.
-            None if absent != Some(Reason::Malformed) => {
-                Some(self.sole_account().await?.ok_or(Code::AccountRequired)?)
-            }
-            account => account,
+            Some(account) => account,
+            None => self.sole_account().await?.ok_or(Code::AccountRequired)?,
         };
-        let (Some(held), Some(account)) = (held, account) else {
-            let reason = absent.unwrap_or(Reason::Malformed);
-            let verified = Verified::nothing(self.now(), reason);
-            self.0.verdicts.count(verified.reason());
-            return Ok(verified);
+        let Some(evidence) = evidence else {
+            return Ok(self.nothing(Reason::Malformed));
         };
         let asked = Asked {
             reach: Reach::Account(account),
@@ -240,9 +220,18 @@ impl App {
             scopes: ask.scopes,
             cost: Some(ask.cost),
         };
-        let verified = Verified::of(self.judge(held, &asked));
-        self.0.verdicts.count(verified.reason());
-        Ok(verified)
+        self.answer(evidence, Presentation::Basic, false, &asked)
+            .await
+    }
+
+    /// A verdict on what names nothing.
+    fn nothing(&self, reason: Reason) -> Verified {
+        self.0.verdicts.count(Some(reason));
+        Verified {
+            now: self.now(),
+            outcome: Err(reason),
+            judged: None,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The three roles of a process, from start to stop.
 //!
 //! A stop goes in order: readiness fails, the listener closes and requests finish while jobs finish or
-//! are released, then the uses are flushed; within ten seconds. A second signal ends the process at once.
+//! are released, then the uses are flushed; within ten seconds, whatever does not answer. A second signal ends
+//! the process at once.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use symbolon_web::{BodyLimits, MetricsText, TrustedProxies};
 use symbolon_worker::Worker;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::assemble::{self, AssembleError};
 use crate::config::Settings;
@@ -39,6 +42,8 @@ impl Role {
     }
 }
 
+/// A stop takes so long at most.
+const STOP: Duration = Duration::from_secs(10);
 /// Requests under way get so long to finish.
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
 
@@ -97,9 +102,11 @@ pub async fn run(
     }
     let node = (role != Role::Worker).then(|| node(role));
     if let Some(node) = &node {
+        // How long a process is waited for goes by the database's clock.
+        app.check_clock().await?;
         app.join(node).await?;
     }
-    let background = Background::start(&app, node);
+    let mut background = Background::start(&app, node);
     if serve {
         first_start::greet(&app, &settings).await?;
     }
@@ -134,7 +141,7 @@ pub async fn run(
         "started"
     );
 
-    let later = worker.map(|worker| {
+    let mut later = worker.map(|worker| {
         let mut stopping = stopping.clone();
         tokio::spawn(async move {
             let stop = async move {
@@ -142,13 +149,21 @@ pub async fn run(
                 let _ = stopping.wait_for(|it| *it).await;
             };
             worker.run(stop).await;
+            Ok(())
         })
     });
     let failed = tokio::select! {
         () = told_to_stop() => None,
-        ended = ended(&mut http) => Some(ended),
+        ended = ended(&mut http, "the HTTP server") => Some(ended),
+        ended = ended(&mut later, "the worker") => Some(ended),
+        // What it did nobody does any more: another process has to.
+        ended = background.ended() => Some(ended.to_owned()),
     };
-    tracing::info!("stopping");
+    match &failed {
+        Some(cause) => tracing::error!(cause, "stopping"),
+        None => tracing::info!("stopping"),
+    }
+    let end = Instant::now() + STOP;
     tokio::spawn(async {
         // Some supervisors signal the process and then its group: one wish, not two.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -158,15 +173,28 @@ pub async fn run(
     });
     app.begin_stop();
     stop.send_replace(true);
-    for server in &servers {
-        close(server).await;
+    let closing: Vec<_> = servers
+        .into_iter()
+        .map(|it| tokio::spawn(close(it)))
+        .collect();
+    for closed in closing {
+        let _ = closed.await;
     }
-    if let Some(later) = later {
-        later.await?;
+    let worked = async {
+        match later.filter(|it| !it.is_finished()) {
+            Some(later) => tokio::time::timeout_at(end, later).await.is_ok(),
+            None => true,
+        }
+    };
+    let left = end.saturating_duration_since(Instant::now());
+    let (worked, ()) = tokio::join!(worked, background.stop(&app, left));
+    if !worked {
+        tracing::warn!("stopped before the worker was done; its leases lapse");
     }
-    background.stop(&app).await;
-    if let Err(error) = app.store().checkpoint().await {
-        tracing::debug!(%error, "the journal was not checkpointed");
+    match tokio::time::timeout_at(end, app.store().checkpoint()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the journal was not checkpointed"),
+        Err(_) => tracing::debug!("the journal was not checkpointed in time"),
     }
     tracing::info!("stopped");
     match failed {
@@ -192,7 +220,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, AnyError> {
     TcpListener::bind(address).map_err(|error| format!("http.bind {address}: {error}").into())
 }
 
-async fn close(server: &ServerHandle) {
+async fn close(server: ServerHandle) {
     // Whatever does not finish in its grace is cut off.
     let _ = tokio::time::timeout(REQUEST_GRACE + Duration::from_secs(1), server.stop(true)).await;
 }
@@ -214,11 +242,7 @@ fn gateway(
         read_timeout: http.read_timeout,
         ..BodyLimits::default()
     };
-    let proxies = TrustedProxies::new(
-        http.trusted_proxies
-            .iter()
-            .map(|it| (it.address, it.prefix)),
-    );
+    let proxies = TrustedProxies::new(http.trusted_proxies.iter().copied(), http.client_address);
     let server = HttpServer::new(move || {
         let service = actix_web::App::new()
             .app_data(Data::new(app.clone()))
@@ -260,13 +284,13 @@ async fn told_to_stop() {
     }
 }
 
-/// Why the server ended by itself; never, when there is none.
-async fn ended(server: &mut Option<tokio::task::JoinHandle<std::io::Result<()>>>) -> String {
-    match server {
-        Some(server) => match server.await {
-            Ok(Ok(())) => "the HTTP server ended".into(),
-            Ok(Err(error)) => format!("the HTTP server ended: {error}"),
-            Err(error) => format!("the HTTP server ended: {error}"),
+/// How a task ended by itself; never, when there is none.
+async fn ended(task: &mut Option<JoinHandle<std::io::Result<()>>>, what: &str) -> String {
+    match task {
+        Some(task) => match task.await {
+            Ok(Ok(())) => format!("{what} ended"),
+            Ok(Err(error)) => format!("{what} ended: {error}"),
+            Err(_) => format!("{what} panicked"),
         },
         None => std::future::pending().await,
     }

@@ -32,6 +32,21 @@ impl Store {
         })
     }
 
+    /// Whether an assertion's `jti` was taken ([`Self::claim_assertion`]).
+    pub async fn is_assertion_used(
+        &self,
+        issuer: ServiceAccountId,
+        jti_hash: &[u8; 32],
+    ) -> Result<bool> {
+        let found: Option<Uid> = read!(self, |c| used_assertions::table
+            .find((Uid(issuer.0), jti_hash.to_vec()))
+            .select(used_assertions::service_account_id)
+            .first(c)
+            .await
+            .optional())?;
+        Ok(found.is_some())
+    }
+
     /// Whether the access token with this `jti` was revoked.
     pub async fn is_access_token_revoked(&self, jti: Uuid) -> Result<bool> {
         let found: Option<Uid> = read!(self, |c| revoked_access_tokens::table

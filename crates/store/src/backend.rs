@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::tls;
 use deadpool::managed::Timeouts;
 use diesel::ConnectionError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{
@@ -13,6 +14,7 @@ use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(crate) type Lite = SyncConnectionWrapper<SqliteConnection>;
@@ -21,6 +23,14 @@ pub(crate) type LiteObject = Object<Lite>;
 
 /// Readers of SQLite beside the one writer.
 const LITE_READERS: usize = 4;
+/// Connections to PostgreSQL that are kept for what a process lives by.
+const VITAL: usize = 2;
+/// What such a statement takes at most, connecting included: whoever hangs on it must not be served late.
+const VITAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much longer than the server's own time-out an answer is waited for.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+/// After so long without any sign of the other end a connection counts as dead.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Where the database is and how patient to be with it.
 #[derive(Clone)]
@@ -55,7 +65,10 @@ impl StoreSettings {
 #[derive(Clone)]
 pub(crate) enum Backend {
     Pg {
-        pool: Pool<AsyncPgConnection>,
+        pool: PgPool,
+        /// For what a process lives by (the feed, its beats, confirmations, health): nothing that takes long
+        /// is asked here, so whatever others do, there is a connection in time.
+        vital: PgPool,
         connect: Box<PgConnect>,
     },
     Lite {
@@ -63,6 +76,81 @@ pub(crate) enum Backend {
         read: Pool<Lite>,
         path: PathBuf,
     },
+}
+
+/// Connections to PostgreSQL, and how long an answer is waited for.
+///
+/// The server ends a slow statement by itself. Where no answer comes even so, nobody is at the other end any
+/// more, or cannot be heard: then the connection is thrown away, since whoever got it next would wait as long.
+#[derive(Clone)]
+pub(crate) struct PgPool {
+    connections: Pool<AsyncPgConnection>,
+    /// To the same server, and as dead as these.
+    beside: Option<Pool<AsyncPgConnection>>,
+    /// For the answer to a statement.
+    pub patience: Duration,
+}
+
+impl PgPool {
+    fn open(connect: &PgConnect, size: usize, settings: &StoreSettings) -> Result<Self> {
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        // A closed connection is told without asking the server: no extra round trip on each use.
+        config.recycling_method = RecyclingMethod::Fast;
+        let opener = connect.clone();
+        config.custom_setup = Box::new(move |_| {
+            let opener = opener.clone();
+            Box::pin(async move { opener.open().await })
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
+        Ok(Self {
+            connections: pool(manager, size, settings)?,
+            beside: None,
+            patience: settings.statement_timeout + ANSWER_MARGIN,
+        })
+    }
+
+    pub async fn get(&self) -> Result<PgObject> {
+        Ok(self.connections.get().await?)
+    }
+
+    /// Throws away a connection on which no answer came, and all that are idle: they are to the same server.
+    pub fn give_up(&self, held: PgObject) -> DieselError {
+        drop(Object::take(held));
+        let idle = [Some(&self.connections), self.beside.as_ref()];
+        for pool in idle.into_iter().flatten() {
+            drop(pool.retain(|_, _| false));
+        }
+        let cause = "no answer in time; the connection was given up".to_owned();
+        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(cause))
+    }
+}
+
+/// Turns at half of the connections for reading, so that the other half is left for everything else.
+pub(crate) struct Turns {
+    free: Semaphore,
+    patience: Duration,
+}
+
+impl Turns {
+    pub fn half_of(settings: &StoreSettings) -> Self {
+        let connections = match settings.location {
+            Location::Sqlite(_) => LITE_READERS,
+            Location::Postgres(_) => settings.pool_size,
+        };
+        Self {
+            free: Semaphore::new((connections / 2).max(1)),
+            patience: settings.lock_timeout,
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Unavailable`] after the time that one waits for a connection.
+    pub async fn turn(&self) -> Result<SemaphorePermit<'_>> {
+        let turn = tokio::time::timeout(self.patience, self.free.acquire()).await;
+        turn.ok()
+            .and_then(std::result::Result::ok)
+            .ok_or_else(|| Error::Unavailable("too many ask at once".into()))
+    }
 }
 
 /// Opens PostgreSQL connections on the runtime that made it. A connection's driver lives where it was
@@ -76,6 +164,23 @@ pub(crate) struct PgConnect {
 }
 
 impl PgConnect {
+    fn new(mut target: tls::Target, settings: &StoreSettings) -> Self {
+        target.config.connect_timeout(settings.connect_timeout);
+        let setup = format!(
+            "SET lock_timeout = {}; SET statement_timeout = {}; \
+             SET idle_in_transaction_session_timeout = {}; SET timezone = 'UTC'",
+            settings.lock_timeout.as_millis(),
+            settings.statement_timeout.as_millis(),
+            settings.statement_timeout.as_millis(),
+        );
+        Self {
+            target,
+            setup,
+            timeout: settings.connect_timeout,
+            runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
     pub async fn open(&self) -> diesel::ConnectionResult<AsyncPgConnection> {
         let this = self.clone();
         let opened = self.runtime.spawn(async move {
@@ -130,34 +235,25 @@ pub(crate) fn open(settings: &StoreSettings) -> Result<Backend> {
 
 fn open_postgres(url: &str, settings: &StoreSettings) -> Result<Backend> {
     let mut target = tls::parse(url)?;
-    target.config.connect_timeout(settings.connect_timeout);
     target.config.application_name("symbolon");
-    target.config.keepalives_idle(Duration::from_secs(30));
-    let setup = format!(
-        "SET lock_timeout = {}; SET statement_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET timezone = 'UTC'",
-        settings.lock_timeout.as_millis(),
-        settings.statement_timeout.as_millis(),
-        settings.statement_timeout.as_millis(),
-    );
-    let connect = PgConnect {
-        target,
-        setup,
-        timeout: settings.connect_timeout,
-        runtime: tokio::runtime::Handle::current(),
+    target.config.keepalives_idle(SILENCE);
+    target.config.keepalives_interval(SILENCE / 4);
+    target.config.keepalives_retries(3);
+    target.config.tcp_user_timeout(SILENCE);
+    let quick = StoreSettings {
+        location: settings.location.clone(),
+        pool_size: VITAL,
+        connect_timeout: settings.connect_timeout.min(VITAL_TIMEOUT),
+        lock_timeout: settings.lock_timeout.min(VITAL_TIMEOUT),
+        statement_timeout: settings.statement_timeout.min(VITAL_TIMEOUT),
     };
-    let mut config = ManagerConfig::<AsyncPgConnection>::default();
-    // A closed connection is told without asking the server: no extra round trip on each use.
-    config.recycling_method = RecyclingMethod::Fast;
-    let opener = connect.clone();
-    config.custom_setup = Box::new(move |_| {
-        let opener = opener.clone();
-        Box::pin(async move { opener.open().await })
-    });
-    let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
-    let pool = pool(manager, settings.pool_size, settings)?;
+    let connect = PgConnect::new(target.clone(), settings);
+    let pool = PgPool::open(&connect, settings.pool_size, settings)?;
+    let mut vital = PgPool::open(&PgConnect::new(target, &quick), VITAL, &quick)?;
+    vital.beside = Some(pool.connections.clone());
     Ok(Backend::Pg {
         pool,
+        vital,
         connect: Box::new(connect),
     })
 }
@@ -222,17 +318,31 @@ where
         .map_err(|error| Error::Broken(error.to_string()))
 }
 
-/// Runs one body on either database, for reading.
-macro_rules! read {
-    ($store:expr, |$c:ident| $body:expr) => {
+/// Runs one body on a connection of a pool of PostgreSQL, which is thrown away when no answer comes.
+macro_rules! asked {
+    ($pool:expr, |$c:ident| $body:expr) => {{
+        let pool: &$crate::backend::PgPool = $pool;
+        let mut held: $crate::backend::PgObject = pool.get().await?;
+        let answer = {
+            let $c: &mut diesel_async::AsyncPgConnection = &mut held;
+            tokio::time::timeout(pool.patience, async { $body }).await
+        };
+        match answer {
+            Ok(answer) => answer,
+            Err(_) => Err(pool.give_up(held).into()),
+        }
+    }};
+}
+
+/// Runs one body on either database.
+macro_rules! statement {
+    ($store:expr, $pg:ident, $lite:ident, |$c:ident| $body:expr) => {
         match &$store.backend {
-            $crate::backend::Backend::Pg { pool, .. } => {
-                let mut held: $crate::backend::PgObject = pool.get().await?;
-                let $c: &mut diesel_async::AsyncPgConnection = &mut held;
-                $body
+            $crate::backend::Backend::Pg { $pg, .. } => {
+                $crate::backend::asked!($pg, |$c| $body)
             }
-            $crate::backend::Backend::Lite { read, .. } => {
-                let mut held: $crate::backend::LiteObject = read.get().await?;
+            $crate::backend::Backend::Lite { $lite, .. } => {
+                let mut held: $crate::backend::LiteObject = $lite.get().await?;
                 let $c: &mut $crate::backend::Lite = &mut held;
                 $body
             }
@@ -240,22 +350,24 @@ macro_rules! read {
     };
 }
 
+/// Runs one body on either database, for reading; `vital` on the connections kept for what a process lives by.
+macro_rules! read {
+    (vital $store:expr, |$c:ident| $body:expr) => {
+        $crate::backend::statement!($store, vital, read, |$c| $body)
+    };
+    ($store:expr, |$c:ident| $body:expr) => {
+        $crate::backend::statement!($store, pool, read, |$c| $body)
+    };
+}
+
 /// Runs one statement by itself on either database, for writing: its own transaction, without the round trips
 /// of `BEGIN` and `COMMIT`.
 macro_rules! alone {
+    (vital $store:expr, |$c:ident| $body:expr) => {
+        $crate::backend::statement!($store, vital, write, |$c| $body)
+    };
     ($store:expr, |$c:ident| $body:expr) => {
-        match &$store.backend {
-            $crate::backend::Backend::Pg { pool, .. } => {
-                let mut held: $crate::backend::PgObject = pool.get().await?;
-                let $c: &mut diesel_async::AsyncPgConnection = &mut held;
-                $body
-            }
-            $crate::backend::Backend::Lite { write, .. } => {
-                let mut held: $crate::backend::LiteObject = write.get().await?;
-                let $c: &mut $crate::backend::Lite = &mut held;
-                $body
-            }
-        }
+        $crate::backend::statement!($store, pool, write, |$c| $body)
     };
 }
 
@@ -267,7 +379,6 @@ macro_rules! tx {
         match &$store.backend {
             $crate::backend::Backend::Pg { pool, .. } => {
                 let mut held: $crate::backend::PgObject = pool.get().await?;
-                let connection: &mut diesel_async::AsyncPgConnection = &mut held;
                 #[allow(unused_macros, reason = "not every transaction locks rows")]
                 macro_rules! $locked {
                     ($query:expr, update) => {
@@ -286,11 +397,17 @@ macro_rules! tx {
                         $statement
                     };
                 }
-                diesel_async::AsyncConnection::transaction::<_, $crate::error::Error, _>(
-                    connection,
-                    async |$c: &mut diesel_async::AsyncPgConnection| $body,
-                )
-                .await
+                let connection: &mut diesel_async::AsyncPgConnection = &mut held;
+                let transaction =
+                    diesel_async::AsyncConnection::transaction::<_, $crate::error::Error, _>(
+                        connection,
+                        async |$c: &mut diesel_async::AsyncPgConnection| $body,
+                    );
+                // Of its statements one may take long, and another wait for a lock.
+                match tokio::time::timeout(pool.patience * 2, transaction).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(pool.give_up(held).into()),
+                }
             }
             $crate::backend::Backend::Lite { write, .. } => {
                 let mut held: $crate::backend::LiteObject = write.get().await?;
@@ -315,4 +432,4 @@ macro_rules! tx {
     };
 }
 
-pub(crate) use {alone, read, tx};
+pub(crate) use {alone, asked, read, statement, tx};

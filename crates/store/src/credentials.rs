@@ -23,14 +23,6 @@ pub struct FoundCredential {
     pub account: AccountFacts,
 }
 
-/// What was read again because the feed named it.
-#[derive(Debug, Clone, Default)]
-pub struct FreshFacts {
-    pub credentials: Vec<FoundCredential>,
-    pub service_accounts: Vec<ServiceAccountFacts>,
-    pub accounts: Vec<AccountFacts>,
-}
-
 /// How often and when a credential was used, as far as flushed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CredentialUse {
@@ -73,7 +65,7 @@ pub struct AccountTokenQuery {
     pub limit: i64,
 }
 
-type WithOwners = (CredentialRow, Option<ServiceAccountRow>, AccountRow);
+pub(crate) type WithOwners = (CredentialRow, Option<ServiceAccountRow>, AccountRow);
 
 macro_rules! with_owners {
     ($filter:expr) => {
@@ -88,8 +80,11 @@ macro_rules! with_owners {
             ))
     };
 }
+pub(crate) use with_owners;
 
-fn found_credential((credential, owner, account): WithOwners) -> Result<FoundCredential> {
+pub(crate) fn found_credential(
+    (credential, owner, account): WithOwners,
+) -> Result<FoundCredential> {
     let owner = owner.map(ServiceAccountRow::value).transpose()?;
     Ok(FoundCredential {
         credential: credential.value()?,
@@ -99,8 +94,10 @@ fn found_credential((credential, owner, account): WithOwners) -> Result<FoundCre
 }
 
 impl Store {
-    /// The credential with this public id, by one indexed join. The secret is not compared here.
+    /// The credential with this public id, by one indexed join. The secret is not compared here. Anybody can
+    /// make a process ask this, so it never takes all connections.
     pub async fn find_by_public_id(&self, public_id: &str) -> Result<Option<FoundCredential>> {
+        let _turn = self.misses.turn().await?;
         let found = read!(self, |c| with_owners!(credentials::public_id.eq(public_id))
             .first::<WithOwners>(c)
             .await
@@ -115,48 +112,6 @@ impl Store {
             .await
             .optional())?;
         found.map(found_credential).transpose()
-    }
-
-    /// What became of these by now, by their ids. What is gone is left out.
-    pub async fn fresh_facts(
-        &self,
-        credentials: &[CredentialId],
-        service_accounts: &[ServiceAccountId],
-        accounts: &[AccountId],
-    ) -> Result<FreshFacts> {
-        let mut fresh = FreshFacts::default();
-        for ids in credentials.chunks(500) {
-            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
-            let rows: Vec<WithOwners> = read!(self, |c| with_owners!(credentials::id.eq_any(ids))
-                .load(c)
-                .await)?;
-            for row in rows {
-                fresh.credentials.push(found_credential(row)?);
-            }
-        }
-        for ids in service_accounts.chunks(500) {
-            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
-            let rows: Vec<ServiceAccountRow> = read!(self, |c| service_accounts::table
-                .filter(service_accounts::id.eq_any(ids))
-                .select(ServiceAccountRow::as_select())
-                .load(c)
-                .await)?;
-            for row in rows {
-                fresh.service_accounts.push((&row.value()?).into());
-            }
-        }
-        for ids in accounts.chunks(500) {
-            let ids: Vec<Uid> = ids.iter().map(|id| Uid(id.0)).collect();
-            let rows: Vec<AccountRow> = read!(self, |c| accounts::table
-                .filter(accounts::id.eq_any(ids))
-                .select(AccountRow::as_select())
-                .load(c)
-                .await)?;
-            for row in rows {
-                fresh.accounts.push((&row.value()?).into());
-            }
-        }
-        Ok(fresh)
     }
 
     pub async fn find_credential(

@@ -32,7 +32,7 @@ fn of_row((seq, kind, id, version): Columns) -> FeedRow {
 impl Store {
     /// The rows from this position on, itself included, oldest first.
     pub async fn feed_from(&self, seq: i64, limit: i64) -> Result<Vec<FeedRow>> {
-        let rows: Vec<Columns> = read!(self, |c| feed::table
+        let rows: Vec<Columns> = read!(vital self, |c| feed::table
             .filter(feed::seq.ge(seq))
             .order(feed::seq)
             .limit(limit)
@@ -44,7 +44,7 @@ impl Store {
 
     /// The newest row, which the purge never deletes; `None` where nothing was ever written.
     pub async fn feed_end(&self) -> Result<Option<FeedRow>> {
-        let row: Option<Columns> = read!(self, |c| feed::table
+        let row: Option<Columns> = read!(vital self, |c| feed::table
             .order(feed::seq.desc())
             .select((feed::seq, feed::kind, feed::id, feed::version))
             .first(c)

@@ -2,7 +2,7 @@
 //! number of the lease.
 
 use crate::Store;
-use crate::backend::{Backend, read, tx};
+use crate::backend::{Backend, asked, read, tx};
 use crate::error::Result;
 use crate::schema::{jobs, schedules};
 use crate::signals::Signal;
@@ -206,21 +206,18 @@ impl Store {
                     .bind::<sql::Ts, _>(Ts(now))
                     .bind::<BigInt, _>(limit)
                     .load::<LeasedRow>($connection)
-                    .await?
+                    .await
             };
         }
-        let rows = match &self.backend {
-            Backend::Pg { pool, .. } => {
-                let mut held = pool.get().await?;
-                let c: &mut diesel_async::AsyncPgConnection = &mut held;
-                lease!(LEASE_PG, c)
-            }
+        let rows: QueryResult<Vec<LeasedRow>> = match &self.backend {
+            Backend::Pg { pool, .. } => asked!(pool, |c| lease!(LEASE_PG, c)),
             Backend::Lite { write, .. } => {
                 let mut held = write.get().await?;
                 let c: &mut crate::backend::Lite = &mut held;
                 lease!(LEASE_SQLITE, c)
             }
         };
+        let rows = rows?;
         Ok(rows
             .into_iter()
             .map(|row| Lease {

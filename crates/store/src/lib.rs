@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod events;
 mod feed;
+mod fresh;
 pub mod gate;
 mod idempotency;
 mod instance;
@@ -35,21 +36,20 @@ mod uses;
 pub use accounts::AccountQuery;
 pub use backend::{Location, StoreSettings};
 pub use change::{ChangePlace, Changed, Decision};
-pub use credentials::{
-    AccountTokenQuery, CredentialUse, FoundCredential, FreshFacts, TokenQuery, TokenSort,
-};
+pub use credentials::{AccountTokenQuery, CredentialUse, FoundCredential, TokenQuery, TokenSort};
 pub use error::{Error, Result};
 pub use events::EventQuery;
 pub use feed::FeedRow;
+pub use fresh::{FreshFacts, Unreadable};
 pub use idempotency::{Claim, Save, Saved, SavedSecret};
 pub use jobs::{JobFilter, JobOutcome, JobRow, JobState, Lease, ScheduleRow, StartedJob};
-pub use nodes::{NodeBeat, NodeCount, NodeRow};
+pub use nodes::{NodeBeat, NodeCount, NodePositions, NodeRow};
 pub use notices::{NewNotice, NoticeRow, NoticeState, Reserved};
 pub use page::EndedPage;
 pub use purge::Retention;
 pub use service_accounts::ServiceAccountQuery;
 pub use signals::Signal;
-pub use uses::{USE_BATCH, UseMark, use_day};
+pub use uses::{USE_BATCH, UseMark};
 
 use std::sync::Arc;
 
@@ -61,6 +61,7 @@ pub struct Store {
     /// Where changes run to their end: the runtime that opened the store outlives any of actix.
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) hooks: Arc<change::ChangeHooks>,
+    pub(crate) misses: Arc<backend::Turns>,
 }
 
 impl Store {
@@ -78,6 +79,7 @@ impl Store {
             signals,
             runtime,
             hooks: Arc::default(),
+            misses: Arc::new(backend::Turns::half_of(settings)),
         })
     }
 

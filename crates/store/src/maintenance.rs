@@ -1,8 +1,10 @@
 //! Migrations, health, and copies of a database.
 
 use crate::Store;
-use crate::backend::{Backend, Lite, read};
+use crate::backend::{Backend, Lite, asked, read};
 use crate::error::{Error, Result};
+use diesel::QueryResult;
+use diesel::migration::MigrationSource;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -38,7 +40,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>> {
         let pending = self.pending_migrations().await?;
         let run = self
-            .with_harness(true, |harness, migrations| harness.run_pending(migrations))
+            .with_harness(|harness, migrations| harness.run_pending(migrations))
             .await?;
         // The harness tells versions, which are the digits that a name begins with; another process may
         // have run some of them meanwhile.
@@ -53,22 +55,44 @@ impl Store {
     }
 
     /// The names of migrations that this release brings and the database lacks. Extra ones, of a newer
-    /// release, are not looked at.
+    /// release, are not looked at. Reads only, as any other question does.
     pub async fn pending_migrations(&self) -> Result<Vec<String>> {
-        self.with_harness(false, |harness, migrations| harness.pending(migrations))
-            .await
+        let run = self.migrations_run().await?;
+        match &self.backend {
+            Backend::Pg { .. } => lacking::<diesel::pg::Pg>(&POSTGRES, &run),
+            Backend::Lite { .. } => lacking::<diesel::sqlite::Sqlite>(&SQLITE, &run),
+        }
+    }
+
+    /// The versions of all migrations that the database has seen.
+    async fn migrations_run(&self) -> Result<Vec<String>> {
+        let find_table = match &self.backend {
+            Backend::Pg { .. } => {
+                "SELECT 'there' AS line WHERE to_regclass('__diesel_schema_migrations') IS NOT NULL"
+            }
+            Backend::Lite { .. } => {
+                "SELECT 'there' AS line FROM sqlite_master WHERE name = '__diesel_schema_migrations'"
+            }
+        };
+        let found: Vec<Line> = read!(self, |c| diesel::sql_query(find_table).load(c).await)?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions = "SELECT version AS line FROM __diesel_schema_migrations";
+        let found: Vec<Line> = read!(self, |c| diesel::sql_query(versions).load(c).await)?;
+        Ok(found.into_iter().map(|it| it.line).collect())
     }
 
     /// Takes all migrations back: for tests of the migrations themselves.
     #[cfg(feature = "testing")]
     pub async fn revert_all(&self) -> Result<Vec<String>> {
-        self.with_harness(true, |harness, migrations| harness.revert_all(migrations))
+        self.with_harness(|harness, migrations| harness.revert_all(migrations))
             .await
     }
 
+    /// Acts on the migrations, alone.
     async fn with_harness(
         &self,
-        exclusive: bool,
         act: impl FnOnce(
             &mut dyn Harness,
             EmbeddedMigrations,
@@ -84,12 +108,10 @@ impl Store {
                 connection
                     .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
                     .await?;
-                if exclusive {
-                    diesel::sql_query("SELECT pg_advisory_lock($1)")
-                        .bind::<diesel::sql_types::BigInt, _>(MIGRATION_LOCK)
-                        .execute(&mut connection)
-                        .await?;
-                }
+                diesel::sql_query("SELECT pg_advisory_lock($1)")
+                    .bind::<diesel::sql_types::BigInt, _>(MIGRATION_LOCK)
+                    .execute(&mut connection)
+                    .await?;
                 let mut harness = AsyncMigrationHarness::<AsyncPgConnection>::new(connection);
                 // The connection is closed afterwards, and the lock with it.
                 act(&mut PgHarness(&mut harness), POSTGRES).map_err(migration_error)
@@ -104,37 +126,34 @@ impl Store {
 
     /// The database answers.
     pub async fn ping(&self) -> Result<()> {
-        read!(self, |c| c.batch_execute("SELECT 1").await)?;
+        read!(vital self, |c| c.batch_execute("SELECT 1").await)?;
         Ok(())
     }
 
     /// The database's clock; SQLite has none of its own.
     pub async fn database_time(&self) -> Result<Option<Timestamp>> {
-        let Backend::Pg { pool, .. } = &self.backend else {
+        let Backend::Pg { vital, .. } = &self.backend else {
             return Ok(None);
         };
-        let mut held = pool.get().await?;
-        let c: &mut AsyncPgConnection = &mut held;
-        let row: Now = diesel::sql_query("SELECT clock_timestamp() AS now")
-            .get_result(c)
-            .await?;
-        Ok(Some(row.now.0))
+        let now: QueryResult<Now> = asked!(vital, |c| diesel::sql_query(
+            "SELECT clock_timestamp() AS now"
+        )
+        .get_result(c)
+        .await);
+        Ok(Some(now?.now.0))
     }
 
     /// One line that names the server and what about the connection matters, for `doctor`.
     pub async fn describe(&self) -> Result<String> {
         match &self.backend {
             Backend::Pg { pool, .. } => {
-                let mut held = pool.get().await?;
-                let c: &mut AsyncPgConnection = &mut held;
-                let row: Line = diesel::sql_query(
-                    "SELECT 'PostgreSQL ' || current_setting('server_version') || ', ' || CASE WHEN \
+                let about = "\
+                    SELECT 'PostgreSQL ' || current_setting('server_version') || ', ' || CASE WHEN \
                      (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN 'TLS' ELSE 'no TLS' END \
-                     || ', synchronous_commit=' || current_setting('synchronous_commit') AS line",
-                )
-                .get_result(c)
-                .await?;
-                Ok(row.line)
+                     || ', synchronous_commit=' || current_setting('synchronous_commit') AS line";
+                let row: QueryResult<Line> =
+                    asked!(pool, |c| diesel::sql_query(about).get_result(c).await);
+                Ok(row?.line)
             }
             Backend::Lite { read, .. } => {
                 let mut held = read.get().await?;
@@ -153,21 +172,7 @@ impl Store {
         let Backend::Pg { pool, .. } = &self.backend else {
             return Ok(true);
         };
-        let mut held = pool.get().await?;
-        let c: &mut AsyncPgConnection = &mut held;
-        c.batch_execute("SET symbolon.session_probe = 'kept'")
-            .await?;
-        for _ in 0..5 {
-            let row: Line = diesel::sql_query(
-                "SELECT coalesce(current_setting('symbolon.session_probe', true), '') AS line",
-            )
-            .get_result(c)
-            .await?;
-            if row.line != "kept" {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        asked!(pool, |c| probe_session(c).await)
     }
 
     /// Copies a SQLite database, online and consistent, to a new file.
@@ -212,13 +217,43 @@ impl Store {
     }
 }
 
+async fn probe_session(c: &mut AsyncPgConnection) -> Result<bool> {
+    c.batch_execute("SET symbolon.session_probe = 'kept'")
+        .await?;
+    for _ in 0..5 {
+        let row: Line = diesel::sql_query(
+            "SELECT coalesce(current_setting('symbolon.session_probe', true), '') AS line",
+        )
+        .get_result(c)
+        .await?;
+        if row.line != "kept" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The names of those of `all` whose version is not among `run`, oldest first.
+fn lacking<DB: diesel::backend::Backend>(
+    all: &EmbeddedMigrations,
+    run: &[String],
+) -> Result<Vec<String>> {
+    let all = MigrationSource::<DB>::migrations(all).map_err(migration_error)?;
+    let mut lacking: Vec<String> = all
+        .iter()
+        .filter(|it| !run.contains(&it.name().version().to_string()))
+        .map(|it| it.name().to_string())
+        .collect();
+    lacking.sort_unstable();
+    Ok(lacking)
+}
+
 /// What is done with migrations, whichever the database.
 trait Harness {
     fn run_pending(
         &mut self,
         all: EmbeddedMigrations,
     ) -> std::result::Result<Vec<String>, AnyError>;
-    fn pending(&mut self, all: EmbeddedMigrations) -> std::result::Result<Vec<String>, AnyError>;
     #[cfg(feature = "testing")]
     fn revert_all(&mut self, all: EmbeddedMigrations)
     -> std::result::Result<Vec<String>, AnyError>;
@@ -236,18 +271,6 @@ macro_rules! harness {
             ) -> std::result::Result<Vec<String>, AnyError> {
                 let run = self.0.run_pending_migrations(all)?;
                 Ok(run.iter().map(ToString::to_string).collect())
-            }
-
-            fn pending(
-                &mut self,
-                all: EmbeddedMigrations,
-            ) -> std::result::Result<Vec<String>, AnyError> {
-                Ok(self
-                    .0
-                    .pending_migrations(all)?
-                    .iter()
-                    .map(|it| it.name().to_string())
-                    .collect())
             }
 
             #[cfg(feature = "testing")]

@@ -65,6 +65,21 @@ pub struct NodeCount {
     pub confirmed: u32,
 }
 
+/// How far each node that counts has applied the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodePositions(Vec<i64>);
+
+impl NodePositions {
+    /// How many there are, and how many of them have applied the row of the feed at `position`.
+    pub fn count(&self, position: i64) -> NodeCount {
+        let number = |them: usize| u32::try_from(them).unwrap_or(u32::MAX);
+        NodeCount {
+            nodes: number(self.0.len()),
+            confirmed: number(self.0.iter().filter(|it| **it >= position).count()),
+        }
+    }
+}
+
 // A position may go back: after a restore the feed ends earlier than a node had come.
 const BEAT: &str = "\
     INSERT INTO nodes AS kept (id, name, role, started_at, seen_at, counts_until, applied, applied_at, \
@@ -76,18 +91,6 @@ const BEAT: &str = "\
         applied_at = CASE WHEN kept.applied = excluded.applied THEN kept.applied_at ELSE excluded.applied_at END, \
         lease_us = excluded.lease_us, max_age_us = excluded.max_age_us, \
         uses_flushed_at = excluded.uses_flushed_at";
-
-const CONFIRMATIONS: &str = "\
-    SELECT count(*) AS nodes, count(*) FILTER (WHERE applied >= $1) AS confirmed \
-    FROM nodes WHERE counts_until > $2";
-
-#[derive(QueryableByName)]
-struct Counted {
-    #[diesel(sql_type = BigInt)]
-    nodes: i64,
-    #[diesel(sql_type = BigInt)]
-    confirmed: i64,
-}
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = nodes)]
@@ -130,10 +133,11 @@ impl From<Row> for NodeRow {
 }
 
 impl Store {
-    /// Writes down what a node tells of itself at `now`, in place of what it told before.
+    /// Writes down what a node tells of itself at `now`, in place of what it told before. All that is said
+    /// of nodes goes by one clock: the database's, where it has one ([`Store::database_time`]).
     pub async fn beat(&self, node: &NodeBeat, now: Timestamp) -> Result<()> {
         let until = counts_until(now, node.lease, node.max_age);
-        alone!(self, |c| diesel::sql_query(BEAT)
+        alone!(vital self, |c| diesel::sql_query(BEAT)
             .bind::<sql::Uid, _>(Uid(node.id))
             .bind::<Text, _>(&node.name)
             .bind::<Text, _>(&node.role)
@@ -151,7 +155,7 @@ impl Store {
 
     /// Takes a node off the list: it has stopped answering.
     pub async fn leave_node(&self, id: Uuid) -> Result<()> {
-        alone!(self, |c| diesel::delete(nodes::table.find(Uid(id)))
+        alone!(vital self, |c| diesel::delete(nodes::table.find(Uid(id)))
             .execute(c)
             .await)?;
         Ok(())
@@ -167,18 +171,13 @@ impl Store {
         Ok(rows.into_iter().map(NodeRow::from).collect())
     }
 
-    /// How many nodes may still say yes from memory (see [`NodeRow::counts`]), and how many of them have
-    /// applied the row of the feed at `position`.
-    pub async fn confirmations(&self, position: i64, now: Timestamp) -> Result<NodeCount> {
-        let found: Counted = read!(self, |c| diesel::sql_query(CONFIRMATIONS)
-            .bind::<BigInt, _>(position)
-            .bind::<sql::Ts, _>(Ts(now))
-            .get_result(c)
+    /// Those that may still say yes from memory (see [`NodeRow::counts`]).
+    pub async fn positions(&self, now: Timestamp) -> Result<NodePositions> {
+        let applied: Vec<i64> = read!(vital self, |c| nodes::table
+            .filter(nodes::counts_until.gt(Ts(now)))
+            .select(nodes::applied)
+            .load(c)
             .await)?;
-        let count = |rows: i64| u32::try_from(rows).unwrap_or(u32::MAX);
-        Ok(NodeCount {
-            nodes: count(found.nodes),
-            confirmed: count(found.confirmed),
-        })
+        Ok(NodePositions(applied))
     }
 }

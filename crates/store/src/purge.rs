@@ -5,7 +5,6 @@ use crate::backend::tx;
 use crate::error::Result;
 use crate::schema::*;
 use crate::types::{Ts, Uid};
-use crate::uses::use_day;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
@@ -130,7 +129,7 @@ impl Store {
         );
         count += tx!(self, |c, _locked, _on_pg| {
             Ok(diesel::sql_query(PURGE_USE_DAYS)
-                .bind::<BigInt, _>(use_day(now.minus(retention.credentials)))
+                .bind::<BigInt, _>(now.minus(retention.credentials).day())
                 .bind::<BigInt, _>(PAGE)
                 .execute(c)
                 .await?)

@@ -4,7 +4,7 @@
 //! after the commit, coalesced, since inside the transaction it nearly halves the commits per second.
 
 use crate::backend::{Backend, PgConnect};
-use diesel_async::SimpleAsyncConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub enum Signal {
 const COALESCE: Duration = Duration::from_millis(5);
 /// Between attempts to listen again.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// For an answer to `NOTIFY` or `LISTEN`: without one the connection is thrown away.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Signals {
     feed: watch::Sender<u64>,
@@ -88,6 +90,12 @@ impl Signals {
     }
 }
 
+/// Whether the server says in time that it has run these.
+async fn is_done(connection: &mut AsyncPgConnection, statements: &str) -> bool {
+    let run = connection.batch_execute(statements);
+    matches!(tokio::time::timeout(PATIENCE, run).await, Ok(Ok(())))
+}
+
 async fn send(signals: std::sync::Weak<Signals>, connect: PgConnect) {
     let mut connection = None;
     loop {
@@ -106,9 +114,9 @@ async fn send(signals: std::sync::Weak<Signals>, connect: PgConnect) {
             connection = connect.open().await.ok();
         }
         if let Some(open) = connection.as_mut()
-            && let Err(error) = open.batch_execute(&statements).await
+            && !is_done(open, &statements).await
         {
-            tracing::debug!(%error, "a notification was lost; whoever waits polls");
+            tracing::debug!("a notification was lost; whoever waits polls");
             connection = None;
         }
     }
@@ -123,10 +131,11 @@ async fn listen(signals: std::sync::Weak<Signals>, connect: PgConnect) {
             tokio::time::sleep(RECONNECT).await;
             continue;
         };
-        if connection
-            .batch_execute("LISTEN symbolon_feed; LISTEN symbolon_jobs")
-            .await
-            .is_err()
+        if !is_done(
+            &mut connection,
+            "LISTEN symbolon_feed; LISTEN symbolon_jobs",
+        )
+        .await
         {
             tokio::time::sleep(RECONNECT).await;
             continue;

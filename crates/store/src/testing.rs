@@ -23,6 +23,26 @@ impl Drop for TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// Runs one statement past the product.
+    pub async fn execute(&self, statement: &str) {
+        match &self.settings.location {
+            Location::Postgres(url) => execute(url, statement).await,
+            Location::Sqlite(path) => {
+                use diesel::Connection;
+                use diesel::connection::SimpleConnection;
+                let path = path.to_str().expect("temporary paths are text");
+                let mut connection =
+                    diesel::sqlite::SqliteConnection::establish(path).expect("the file is there");
+                let statement = format!("PRAGMA busy_timeout = 5000; {statement}");
+                connection
+                    .batch_execute(&statement)
+                    .expect("the statement runs");
+            }
+        }
+    }
+}
+
 fn unique() -> String {
     format!(
         "symbolon_t{}_{}",

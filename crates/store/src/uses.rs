@@ -1,7 +1,7 @@
 //! When and how often credentials were used, in all and by day: written in batches, never on the hot path.
 
 use crate::Store;
-use crate::backend::{Backend, Lite, LiteObject, PgObject, read};
+use crate::backend::{Backend, Lite, LiteObject, asked, read};
 use crate::error::{Error, Result};
 use crate::schema::{credential_use_days, instance};
 use crate::types::{Ts, Uid, sql};
@@ -12,8 +12,6 @@ use symbolon_domain::{CredentialId, Timestamp};
 
 /// The most marks that one transaction writes.
 pub const USE_BATCH: usize = 5_000;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Uses of one credential, all on one UTC day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +24,10 @@ pub struct UseMark {
 }
 
 impl UseMark {
-    /// The day of its uses: see [`use_day`].
+    /// The day of its uses.
     pub fn day(&self) -> i64 {
-        use_day(self.last_used_at)
+        self.last_used_at.day()
     }
-}
-
-/// The UTC day of an instant, as whole days since 1970.
-pub const fn use_day(at: Timestamp) -> i64 {
-    at.as_micros().div_euclid(MICROS_PER_DAY)
 }
 
 // Both statements: the scalar subquery drops what was purged and is always one look into an index, whatever
@@ -103,8 +96,7 @@ impl Store {
         for batch in marks.chunks(USE_BATCH) {
             match &self.backend {
                 Backend::Pg { pool, .. } => {
-                    let mut held: PgObject = pool.get().await?;
-                    record_on_postgres(&mut held, batch).await?;
+                    asked!(pool, |c| record_on_postgres(c, batch).await)?;
                 }
                 Backend::Lite { write, .. } => {
                     let mut held: LiteObject = write.get().await?;
@@ -115,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Uses by day from `since` on, oldest first; days as of [`use_day`]. A day without uses has no row.
+    /// Uses by day from `since` on, oldest first; days as of [`Timestamp::day`]. A day without uses has no row.
     pub async fn credential_days(
         &self,
         credential: CredentialId,
@@ -143,7 +135,7 @@ impl Store {
     }
 
     /// Until when every use is written: the earliest last flush among the nodes that count (see
-    /// [`Store::confirmations`]). `None` while one of them never flushed, or none counts.
+    /// [`Store::positions`]). `None` while one of them never flushed, or none counts.
     pub async fn uses_flushed_until(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         let found: Instant = read!(self, |c| diesel::sql_query(FLUSHED_UNTIL)
             .bind::<sql::Ts, _>(Ts(now))

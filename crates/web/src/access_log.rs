@@ -66,7 +66,9 @@ impl Line {
                 )
             };
         }
-        if self.route.is_hot() && !status.is_server_error() {
+        // An outage answers as many, and is told elsewhere.
+        let is_told = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE;
+        if self.route.is_hot() && is_told {
             line!(tracing::Level::DEBUG);
         } else {
             line!(tracing::Level::INFO);

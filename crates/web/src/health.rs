@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 use symbolon_app::{App, NodeState};
 
 /// Renders the metrics as text. Where it is not in the application data, `/metrics` does not exist.
@@ -61,17 +62,22 @@ async fn list_nodes(app: Data<App>) -> HttpResponse {
             "role": node.role,
             "seen_at": node.seen_at,
             "behind": node.behind,
-            "lag_ms": u64::try_from(node.lag.as_millis()).unwrap_or(u64::MAX),
+            "silent_ms": u64::try_from(node.silent.as_millis()).unwrap_or(u64::MAX),
             "counted": node.counted,
         })
     };
     HttpResponse::Ok().json(nodes.iter().map(show).collect::<Vec<_>>())
 }
 
+/// For the database's word on the nodes, within a scrape.
+const NODES_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Of the nodes that count, as the database knows them: asked at each look, so that none stays behind that
 /// is gone. Left out where the database does not answer.
 async fn node_metrics(app: &App, text: &mut String) {
-    let Ok(nodes) = app.node_states().await else {
+    // Whoever watches an outage needs the rest of it, soon.
+    let states = actix_web::rt::time::timeout(NODES_PATIENCE, app.node_states()).await;
+    let Ok(Ok(nodes)) = states else {
         return;
     };
     let nodes: Vec<&NodeState> = nodes.iter().filter(|node| node.counted).collect();
@@ -92,7 +98,7 @@ async fn node_metrics(app: &App, text: &mut String) {
     gauge(
         "symbolon_node_silent_seconds",
         "Time since a node was last heard of.",
-        &|node| node.lag.as_secs_f64(),
+        &|node| node.silent.as_secs_f64(),
     );
 }
 

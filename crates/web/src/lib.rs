@@ -15,7 +15,7 @@ mod security_headers;
 #[cfg(test)]
 mod tests;
 
-pub use client_address::{TrustedProxies, client_address};
+pub use client_address::{AddressHeader, TrustedProxies, client_address};
 pub use edge::edge;
 pub use health::{MetricsText, health, nodes};
 pub use language::language;

@@ -24,6 +24,13 @@ pub struct RequestTag {
     pub id: RequestId,
 }
 
+/// All that we keep of a request: in one place, since each place costs an allocation.
+pub(crate) struct OfRequest {
+    tag: RequestTag,
+    /// See [`crate::HotPath::mark`].
+    pub is_hot: bool,
+}
+
 /// A request's id as text, kept in place: every request has one, and several parts look at it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShownId {
@@ -86,12 +93,13 @@ impl fmt::Debug for ShownId {
 impl RequestTag {
     /// The tag that [`crate::edge`] gave the request; where nothing gave one, it gets one now.
     pub fn of(request: &HttpRequest) -> Self {
-        if let Some(tag) = request.extensions().get::<Self>() {
-            return *tag;
+        if let Some(known) = request.extensions().get::<OfRequest>() {
+            return known.tag;
         }
         let app = request.app_data::<Data<App>>();
         let tag = Self::new(request.headers(), app.expect(NEEDS_APP));
-        request.extensions_mut().insert(tag);
+        let is_hot = false;
+        request.extensions_mut().insert(OfRequest { tag, is_hot });
         tag
     }
 

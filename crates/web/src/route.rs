@@ -1,6 +1,7 @@
 //! The routes that one thread has seen, each with its metrics at hand: what every request looks up is made
 //! once. There are only as many as the server has templates.
 
+use crate::request_id::OfRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest};
@@ -16,19 +17,23 @@ thread_local! {
 }
 
 /// Marks a route whose requests are too many for a line each: they are logged at `debug`, unless they end
-/// with a 5xx. As application data of the route's resource or scope, or put into a request by
+/// with a 5xx other than 503. As application data of the route's resource or scope, or put into a request by
 /// [`HotPath::mark`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HotPath;
 
 impl HotPath {
-    /// For handlers whose route takes no application data of its own.
+    /// For handlers whose route takes no application data of its own, behind [`crate::edge`].
     pub fn mark(request: &HttpRequest) {
-        request.extensions_mut().insert(Self);
+        if let Some(known) = request.extensions_mut().get_mut::<OfRequest>() {
+            known.is_hot = true;
+        }
     }
 
     pub(crate) fn marks(request: &HttpRequest) -> bool {
-        request.app_data::<Self>().is_some() || request.extensions().contains::<Self>()
+        let extensions = request.extensions();
+        request.app_data::<Self>().is_some()
+            || extensions.get::<OfRequest>().is_some_and(|it| it.is_hot)
     }
 }
 

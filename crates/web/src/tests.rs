@@ -153,7 +153,13 @@ async fn hot_routes_log_at_debug_unless_they_fail() {
     let lines = Lines::default();
     let guard = tracing::subscriber::set_default(lines.clone());
     for path in ["/hot", "/marked"] {
-        for (status, level) in [(200, "DEBUG"), (429, "DEBUG"), (503, "INFO"), (0, "INFO")] {
+        for (status, level) in [
+            (200, "DEBUG"),
+            (429, "DEBUG"),
+            (503, "DEBUG"),
+            (500, "INFO"),
+            (0, "INFO"),
+        ] {
             let request = TestRequest::get()
                 .uri(&format!("{path}?{status}"))
                 .to_request();

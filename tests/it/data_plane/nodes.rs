@@ -1,13 +1,15 @@
 //! Processes as the others see them: on the admin address, in the metrics, and in what `?wait=` waits for.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use symbolon_tests::eventually;
 use symbolon_tests::http::Client;
 use symbolon_tests::process::free_port;
+use symbolon_tests::proxy::TcpProxy;
 
-use crate::instance::{Instance, SOON, list, token};
+use crate::instance::{Instance, SOON, list, token, with_tls_off};
 
 /// Here, how old facts may be; and how long a silent process is waited for: the product's lease, and then
 /// the age of its facts.
@@ -57,7 +59,10 @@ fn a_process_that_hangs_counts_until_it_surely_answers_nobody() {
         let it = node_of(&admin, *pid).unwrap();
         assert_eq!(it["id"], started["id"], "the oldest first");
         assert_eq!((&it["role"], &it["counted"]), (&"api".into(), &true.into()));
-        assert!(it["seen_at"].is_string() && it["lag_ms"].is_u64(), "{it}");
+        assert!(
+            it["seen_at"].is_string() && it["silent_ms"].is_u64(),
+            "{it}"
+        );
     }
     // They are for whoever runs it, not for everybody.
     assert_eq!(here.client().get("/nodes", &[]).status, 404);
@@ -99,9 +104,9 @@ fn a_process_that_hangs_counts_until_it_surely_answers_nobody() {
             metric("symbolon_node_silent_seconds", &before),
         );
         let after = node_of(&admin, pids[1]).unwrap();
-        let lag = |it: &Value| it["lag_ms"].as_u64().unwrap();
+        let silent_ms = |it: &Value| it["silent_ms"].as_u64().unwrap();
         for it in [&before, &after] {
-            assert_eq!(it["counted"], lag(it) < COUNTED_MS, "{it}");
+            assert_eq!(it["counted"], silent_ms(it) < COUNTED_MS, "{it}");
             assert!(it["behind"].as_u64().unwrap() > 0, "{it}");
         }
         if after["counted"] == true {
@@ -113,11 +118,11 @@ fn a_process_that_hangs_counts_until_it_surely_answers_nobody() {
             assert!(behind.unwrap() >= 1.0);
             let silent = Duration::from_secs_f64(silent.unwrap()).as_millis();
             assert!(
-                (lag(&before).into()..=lag(&after).into()).contains(&silent),
+                (silent_ms(&before).into()..=silent_ms(&after).into()).contains(&silent),
                 "{silent}"
             );
         }
-        seen.push(lag(&after));
+        seen.push(silent_ms(&after));
         (before["counted"] == false).then(|| after["name"].as_str().unwrap().to_owned())
     });
     println!(
@@ -161,4 +166,49 @@ fn a_process_that_hangs_counts_until_it_surely_answers_nobody() {
     there.process.terminate();
     assert!(there.process.wait_exit(SOON).success());
     assert!(node_of(&admin, pids[1]).is_none(), "it has left");
+}
+
+/// However many wait for a process that hangs, the database is asked a hundred times a second at most.
+#[test]
+fn those_who_wait_ask_together() {
+    const WAITING: usize = 12;
+    let Some(instance) = Instance::postgres(&[]) else {
+        return;
+    };
+    let database = instance.database.as_ref().unwrap();
+    let proxy = TcpProxy::postgres(SocketAddr::from(([127, 0, 0, 1], database.port())));
+    let url = with_tls_off(&database.url_through(proxy.port()));
+    let more = [
+        ("SYMBOLON__DATABASE__URL", &*url),
+        // What asks by itself, as seldom as it may.
+        ("SYMBOLON__CACHE__FEED_POLL", "1s"),
+        ("SYMBOLON__USES__FLUSH_INTERVAL", "1m"),
+    ];
+    let here = instance.start("api", &more);
+    let mut there = instance.start("api", &[]);
+    let near = instance.admin(&here);
+    let it = near.create("n", "a@acme.test");
+    let revoke = |ms: u64| {
+        let path = near.of(&it, &format!("?wait={ms}"));
+        near.client.delete(&path, None, &[]).expect(200).json()["effective"].clone()
+    };
+    there.process.pause();
+    assert_eq!(revoke(0)["confirmed"], 1);
+    let before = proxy.statements();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..WAITING {
+            scope.spawn(|| {
+                let over = revoke(2000);
+                assert_eq!((&over["nodes"], &over["confirmed"]), (&2.into(), &1.into()));
+            });
+        }
+    });
+    let (asked, took) = (proxy.statements() - before, start.elapsed());
+    println!("{asked} statements in {took:?}");
+    // Each request makes a few of its own; alone, each would look some 180 times.
+    let looks = took.as_millis() as u64 / 10;
+    assert!(asked < looks + 15 * WAITING as u64 + 50, "{asked}");
+    assert!(asked > 50, "{asked}: do they wait?");
+    there.process.resume();
 }

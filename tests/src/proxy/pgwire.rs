@@ -54,7 +54,7 @@ impl Dialogue {
         let mut chunk = [0; 16 * 1024];
         'connection: while let Ok(n @ 1..) = (&pair.client).read(&mut chunk) {
             buffer.extend_from_slice(&chunk[..n]);
-            if !shared.may_pass() {
+            if !shared.may_pass(pair) {
                 break;
             }
             loop {
@@ -93,7 +93,7 @@ impl Dialogue {
         let mut chunk = [0; 16 * 1024];
         'connection: while let Ok(n @ 1..) = (&pair.server).read(&mut chunk) {
             buffer.extend_from_slice(&chunk[..n]);
-            if !shared.may_pass() {
+            if !shared.may_pass(pair) {
                 break;
             }
             loop {

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Reply, list};
 use super::requests;
+use super::service_accounts::body_and_wait;
 use super::wire::Account;
 use crate::caller::{Admin, Allowed, Instance};
 use crate::fields::{self, Fields, Read};
@@ -74,6 +75,7 @@ pub async fn get_account(caller: Allowed<Admin>) -> Answer {
 #[utoipa::path(
     tag = "accounts",
     request_body = requests::AccountChange,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = Account)),
     security(("bearer" = ["symbolon:admin"])),
 )]
@@ -81,14 +83,19 @@ pub async fn get_account(caller: Allowed<Admin>) -> Answer {
 pub async fn update_account(mut caller: Allowed<Admin>) -> Answer {
     let id = caller.id("account_id")?;
     let version = if_match(&caller.request)?;
-    let mut fields = caller.body().await?.required()?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
+    let mut fields = body.required()?;
     let patch = account_patch(&mut fields);
     let patch = fields.finish(Some(patch))?;
     let changed = caller
         .app
         .update_account(&caller.call(), id, patch, version)
         .await?;
-    show(Reply::ok(), &changed)
+    let body = Account {
+        effective: wait.until_effective(&caller.app, changed.position).await,
+        ..Account::from(&changed.record)
+    };
+    Reply::ok().version(changed.record.version).json(&body)
 }
 
 fn show(reply: Reply, account: &domain::Account) -> Answer {

@@ -5,7 +5,7 @@
 use super::DOOR;
 use super::answer::Answer;
 use super::refusal::{refuse, unauthenticated, unauthenticated_body};
-use super::verify::{cost_range, legal_cost};
+use super::verify::{AUDIENCE_MAX, cost_range, legal_cost};
 use super::wire::write_scopes;
 use crate::caller::{self, Sent};
 use crate::data_plane::app;
@@ -13,9 +13,10 @@ use crate::envelope::Asked;
 use crate::failure::Failure;
 use crate::query::{self, Query};
 use crate::quota;
+use crate::written::{HeaderFields, push_id, push_time};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post};
+use actix_web::{HttpRequest, HttpResponse, get, post};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::num::NonZeroU32;
@@ -23,6 +24,7 @@ use symbolon_app::{AuthorizeAsk, Subject, Verified};
 use symbolon_domain::scope::SCOPES_MAX;
 use symbolon_domain::{AccountId, Code, EnvironmentId, FieldCode, Reason, Refusal, Scope};
 use symbolon_web::{HotPath, client_address};
+use uuid::Uuid;
 
 const ACCOUNT: HeaderName = HeaderName::from_static("x-symbolon-account");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-symbolon-environment");
@@ -32,11 +34,6 @@ const TOKEN: HeaderName = HeaderName::from_static("x-symbolon-token");
 const SCOPES: HeaderName = HeaderName::from_static("x-symbolon-scopes");
 const EXPIRES_AT: HeaderName = HeaderName::from_static("x-symbolon-expires-at");
 const CODE: HeaderName = HeaderName::from_static("x-symbolon-code");
-
-const NOTHING: HeaderValue = HeaderValue::from_static("");
-
-/// The longest audience, in bytes.
-const AUDIENCE_MAX: usize = 2000;
 
 macro_rules! operation {
     ($(#[$doc:meta])* $name:ident, $method:ident) => {
@@ -48,7 +45,7 @@ macro_rules! operation {
                 ("environment" = Option<String>, Query, format = "uuid", description = "The environment that the token has to fit."),
                 ("scope" = Option<Vec<String>>, Query, description = "Scopes that the token has to have, separated by spaces; may be repeated."),
                 ("audience" = Option<String>, Query, description = "Whom an access token has to be meant for; absent means this service."),
-                ("cost" = Option<u32>, Query, minimum = 1, maximum = 1_000_000, description = "As how many uses this one counts; absent means one."),
+                ("cost" = Option<u32>, Query, minimum = 1, maximum = 1_000_000, description = "What this request takes from the token's rate limit; absent means one."),
                 ("deny" = Option<u16>, Query, description = "403: what would be 429 is 403, for proxies that know nothing else."),
             ),
             responses(
@@ -93,32 +90,20 @@ operation! {
 
 async fn authorize(request: &HttpRequest) -> Answer {
     HotPath::mark(request);
-    let app = app(request);
-    let Some(sent) = caller::sent(request, &DOOR) else {
-        // Counted like every verdict; what the query asks for does not matter.
-        app.authorize(None, &Wanted::default().ask(request)).await?;
-        return Ok(nobody(request));
-    };
-    let text = request.query_string();
-    let wanted = match Wanted::quick(text) {
+    // Before anything else: whoever tries a new configuration without a token has to learn of its mistakes.
+    let wanted = match Wanted::quick(request.query_string()) {
         Some(wanted) => wanted,
         None => Wanted::explained(request)?,
     };
-    let verified = decide(request, &sent, &wanted).await?;
+    let sent = caller::sent(request, &DOOR);
+    let evidence = sent.as_ref().map(Sent::evidence);
+    let ask = wanted.ask(request);
+    let verified = app(request).authorize(evidence, &ask).await?;
     Ok(match verified.reason() {
         None => passes(&verified),
         Some(reason) if reason.is_unauthenticated() => nobody(request),
         Some(reason) => refused(request, &verified, reason, &wanted),
     })
-}
-
-async fn decide(
-    request: &HttpRequest,
-    sent: &Sent<'_>,
-    wanted: &Wanted<'_>,
-) -> symbolon_app::Result<Verified> {
-    let ask = wanted.ask(request);
-    app(request).authorize(Some(sent.evidence()), &ask).await
 }
 
 /// What the gateway demands.
@@ -242,8 +227,13 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn read_scopes(text: &str, scopes: &mut Vec<Scope>) -> Result<(), FieldCode> {
+    let before = scopes.len();
     for scope in text.split(' ').filter(|it| !it.is_empty()) {
         scopes.push(scope.parse().map_err(|_| FieldCode::NotAScope)?);
+    }
+    if scopes.len() == before {
+        // A variable that was never set must not open the door.
+        return Err(FieldCode::NotAScope);
     }
     Ok(())
 }
@@ -269,45 +259,45 @@ fn read_deny(text: &str) -> Result<bool, FieldCode> {
 }
 
 fn passes(verified: &Verified) -> HttpResponse {
-    let mut answer = HttpResponse::Ok();
+    let mut fields = HeaderFields::default();
     if let Some(subject) = verified.subject() {
-        identify(&mut answer, &subject);
+        identify(&mut fields, &subject);
     }
     if let Some(state) = verified.rate() {
-        quota::add(&mut answer, &state);
+        fields.put(quota::RATE_LIMIT_POLICY, |text| {
+            write!(text, "{}", quota::Policy(&state))
+        });
+        fields.put(quota::RATE_LIMIT, |text| {
+            write!(text, "{}", quota::Left(&state))
+        });
     }
-    answer.finish()
+    fields.answer(HttpResponse::Ok())
 }
 
 /// The headers that say who it is: all of them, empty where there is nothing to say. A gateway that copies one
 /// that is not there may leave in its place what the client sent.
-fn identify(answer: &mut HttpResponseBuilder, subject: &Subject<'_>) {
-    let mut text = String::with_capacity(64);
-    let mut put = |name: HeaderName, write: &dyn Fn(&mut String) -> std::fmt::Result| {
-        text.clear();
-        let written = write(&mut text);
-        // Ids, scopes, times and percent-encoded names are visible ASCII.
-        let value = written
-            .ok()
-            .and_then(|()| HeaderValue::from_str(&text).ok());
-        answer.insert_header((name, value.unwrap_or(NOTHING)));
+fn identify(fields: &mut HeaderFields, subject: &Subject<'_>) {
+    let id = |id: Option<Uuid>| {
+        move |text: &mut String| {
+            id.into_iter().for_each(|id| push_id(text, id));
+            Ok(())
+        }
     };
     let (owner, end) = (subject.service_account, subject.expires_at);
-    put(ACCOUNT, &|text| write!(text, "{}", subject.account));
-    put(ENVIRONMENT, &|text| shown(text, subject.environment));
-    put(SERVICE_ACCOUNT, &|text| shown(text, owner.map(|it| it.id)));
-    put(SERVICE_ACCOUNT_NAME, &|text| {
+    fields.put(ACCOUNT, id(Some(subject.account.0)));
+    fields.put(ENVIRONMENT, id(subject.environment.map(|it| it.0)));
+    fields.put(SERVICE_ACCOUNT, id(owner.map(|it| it.id.0)));
+    fields.put(SERVICE_ACCOUNT_NAME, |text| {
         owner.map_or(Ok(()), |it| percent_encode(text, it.name.as_str()))
     });
-    put(TOKEN, &|text| {
+    fields.put(TOKEN, |text| {
         text.write_str(subject.credential.public_id.as_str())
     });
-    put(SCOPES, &|text| write_scopes(text, subject.scopes()));
-    put(EXPIRES_AT, &|text| shown(text, end));
-}
-
-fn shown(to: &mut String, value: Option<impl std::fmt::Display>) -> std::fmt::Result {
-    value.map_or(Ok(()), |value| write!(to, "{value}"))
+    fields.put(SCOPES, |text| write_scopes(text, subject.scopes()));
+    fields.put(EXPIRES_AT, |text| {
+        end.into_iter().for_each(|end| push_time(text, end));
+        Ok(())
+    });
 }
 
 /// All but RFC 3986's unreserved characters, so that every reader of URLs can undo it.
@@ -405,7 +395,7 @@ mod tests {
         };
         assert_eq!(good(""), Wanted::default());
         let text = format!(
-            "account={ID}&environment={ID}&scope=a:b+c%3Ad&&scope=e&scope=&audience=https://x%2Fy&cost=5&deny=403"
+            "account={ID}&environment={ID}&scope=a:b+c%3Ad&&scope=e&audience=https://x%2Fy&cost=5&deny=403"
         );
         let wanted = good(&text);
         assert_eq!(
@@ -430,6 +420,9 @@ mod tests {
             ("environment=test", "?environment not_an_id"),
             ("scope=A", "?scope not_a_scope"),
             ("scope=a,b", "?scope not_a_scope"),
+            ("scope=", "?scope not_a_scope"),
+            ("scope", "?scope not_a_scope"),
+            ("scope=a&scope=+", "?scope not_a_scope"),
             ("cost=0", "?cost out_of_range"),
             ("cost=1000001", "?cost out_of_range"),
             ("cost=1.0", "?cost out_of_range"),

@@ -53,21 +53,11 @@ pub fn problem(asked: &Asked, failure: &Failure, status: StatusCode) -> Problem 
 mod tests {
     use super::*;
     use actix_web::body::to_bytes;
-    use symbolon_domain::{FieldCode, FieldError, Refusal, RequestId};
+    use symbolon_domain::{FieldCode, FieldError, Refusal};
     use symbolon_text::Lang;
-    use symbolon_web::RequestTag;
-    use uuid::Uuid;
 
     async fn shown(lang: Lang, failure: Failure) -> String {
-        let asked = Asked {
-            tag: RequestTag {
-                shown: "trace-0001".into(),
-                id: RequestId(Uuid::from_u128(7)),
-            },
-            lang,
-            authorization: true,
-        };
-        let answer = render(&asked, &failure);
+        let answer = render(&Asked::sample(lang), &failure);
         let mut head: Vec<_> = answer
             .headers()
             .iter()

@@ -4,7 +4,7 @@
 use super::answer::{Answer, Reply, Wait, list};
 use super::requests;
 use super::service_accounts::{expiry, limits};
-use super::tokens::{owner, patch_and_version};
+use super::tokens::{TokenChange, owner};
 use super::wire::{Key, Revocation, Shown, Uses};
 use crate::caller::{Allowed, TokensRead, TokensWrite};
 use crate::fields::{self, Fields};
@@ -99,6 +99,7 @@ pub async fn get_key(caller: Allowed<TokensRead>) -> Answer {
 #[utoipa::path(
     tag = "keys",
     request_body = requests::TokenChange,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = Key)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
@@ -106,7 +107,7 @@ pub async fn get_key(caller: Allowed<TokensRead>) -> Answer {
 pub async fn update_key(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let key_id: String = caller.id("key_id")?;
-    let (patch, version) = patch_and_version(&mut caller).await?;
+    let change = TokenChange::read(&mut caller).await?;
     let found = caller
         .app
         .find_key(&caller.actor, account, owner, &key_id)
@@ -114,11 +115,12 @@ pub async fn update_key(mut caller: Allowed<TokensWrite>) -> Answer {
     let (call, id) = (caller.call(), found.it.id);
     let changed = caller
         .app
-        .update_token(&call, account, owner, id, patch, version)
+        .update_token(&call, account, owner, id, change.patch, change.version)
         .await?;
-    Reply::ok()
-        .version(changed.record.it.version)
-        .json(&Key::from(&changed.record))
+    let waited = change.wait.until_effective(&caller.app, changed.position);
+    let mut key = Key::from(&changed.record);
+    key.token.effective = waited.await;
+    Reply::ok().version(changed.record.it.version).json(&key)
 }
 
 /// Says how often and when a key was used, day by day; the uses of its access tokens count, too.

@@ -134,17 +134,6 @@ mod tests {
     use crate::status::status;
     use actix_web::body::to_bytes;
 
-    fn asked(lang: Lang) -> Asked {
-        Asked {
-            tag: RequestTag {
-                shown: "trace-0001".into(),
-                id: RequestId(Uuid::from_u128(7)),
-            },
-            lang,
-            authorization: true,
-        }
-    }
-
     async fn shown(answer: HttpResponse) -> (StatusCode, Vec<String>, String) {
         let mut headers: Vec<_> = answer
             .headers()
@@ -160,7 +149,7 @@ mod tests {
     #[actix_web::test]
     async fn what_is_written_ahead_is_what_the_envelope_says() {
         for lang in Lang::ALL {
-            let asked = asked(lang);
+            let asked = Asked::sample(lang);
             for (code, _) in KINDS {
                 let failure = Failure::from(code);
                 let slow = shown(render(&asked, &failure)).await;
@@ -176,7 +165,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_document_names_the_status_that_it_comes_under() {
-        let asked = asked(Lang::En);
+        let asked = Asked::sample(Lang::En);
         let failure = Failure::from(Code::RateLimited);
         for status in [
             StatusCode::FORBIDDEN,

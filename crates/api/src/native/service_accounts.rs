@@ -102,6 +102,7 @@ pub async fn get_service_account(caller: Allowed<ServiceAccountsRead>) -> Answer
 #[utoipa::path(
     tag = "service accounts",
     request_body = requests::ServiceAccountChange,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = ServiceAccount)),
     security(("bearer" = ["symbolon:service-accounts:write"])),
 )]
@@ -109,14 +110,16 @@ pub async fn get_service_account(caller: Allowed<ServiceAccountsRead>) -> Answer
 pub async fn update_service_account(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {
     let (account, id) = place(&caller)?;
     let version = if_match(&caller.request)?;
-    let mut fields = caller.body().await?.required()?;
+    let (body, wait) = body_and_wait(&mut caller).await?;
+    let mut fields = body.required()?;
     let patch = service_account_patch(&mut fields);
     let patch = fields.finish(Some(patch))?;
     let changed = caller
         .app
         .update_service_account(&caller.call(), account, id, patch, version)
         .await?;
-    show(Reply::ok(), &changed)
+    let effective = wait.until_effective(&caller.app, changed.position).await;
+    repeatable(Reply::ok(), &changed, effective)
 }
 
 /// Revokes a service account with all its tokens, for good. Again: nothing changes.

@@ -93,6 +93,7 @@ pub async fn get_token(caller: Allowed<TokensRead>) -> Answer {
 #[utoipa::path(
     tag = "tokens",
     request_body = requests::TokenChange,
+    params(("wait" = Option<u32>, Query, minimum = 0, maximum = 10_000, description = "Milliseconds to wait until all processes have applied it; `effective` says how many have.")),
     responses((status = 200, body = Token)),
     security(("bearer" = ["symbolon:tokens:write"])),
 )]
@@ -102,13 +103,14 @@ pub async fn get_token(caller: Allowed<TokensRead>) -> Answer {
 pub async fn update_token(mut caller: Allowed<TokensWrite>) -> Answer {
     let (account, owner) = owner(&caller)?;
     let id = caller.id("token_id")?;
-    let (patch, version) = patch_and_version(&mut caller).await?;
+    let change = TokenChange::read(&mut caller).await?;
     let call = caller.call();
     let changed = caller
         .app
-        .update_token(&call, account, owner, id, patch, version)
+        .update_token(&call, account, owner, id, change.patch, change.version)
         .await?;
-    show(Reply::ok(), &changed.record)
+    let waited = change.wait.until_effective(&caller.app, changed.position);
+    repeatable(&changed, waited.await)
 }
 
 /// Says how often and when a token was used, day by day.
@@ -314,14 +316,26 @@ pub(super) fn reveal(
     reply.replayed(made.replayed).json(&body)
 }
 
-/// What a `PATCH` of a token or key asks for, and the version that its client saw last.
-pub(super) async fn patch_and_version(
-    caller: &mut Allowed<TokensWrite>,
-) -> Result<(TokenPatch, Option<i64>), Failure> {
-    let version = if_match(&caller.request)?;
-    let mut fields = caller.body().await?.required()?;
-    let patch = token_patch(&mut fields);
-    Ok((fields.finish(Some(patch))?, version))
+/// A `PATCH` of a token or key.
+pub(super) struct TokenChange {
+    pub patch: TokenPatch,
+    /// What its client saw last.
+    pub version: Option<i64>,
+    pub wait: Wait,
+}
+
+impl TokenChange {
+    pub async fn read(caller: &mut Allowed<TokensWrite>) -> Result<Self, Failure> {
+        let version = if_match(&caller.request)?;
+        let (body, wait) = body_and_wait(caller).await?;
+        let mut fields = body.required()?;
+        let patch = token_patch(&mut fields);
+        Ok(Self {
+            patch: fields.finish(Some(patch))?,
+            version,
+            wait,
+        })
+    }
 }
 
 fn token_patch(fields: &mut Fields) -> TokenPatch {

@@ -2,10 +2,10 @@
 
 use super::answer::Answer;
 use super::requests;
-use super::wire::Verification;
+use super::wire::{Verification, verification};
 use crate::body::Body;
 use crate::caller::TokensVerify;
-use crate::data_plane::Admitted;
+use crate::data_plane::Applicant;
 use crate::failure::Failure;
 use crate::fields::{self, Fields, Read};
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -25,13 +25,11 @@ use symbolon_domain::{EnvironmentId, FieldCode, Scope};
 
 /// The longest text that may be asked about, in characters: more than any credential has.
 const TOKEN_MAX: usize = 8192;
-/// The longest audience, in characters.
-const AUDIENCE_MAX: usize = 2000;
+/// The longest audience, in bytes.
+pub const AUDIENCE_MAX: usize = 2000;
 /// What one use may count for: no rate limit is larger.
 pub const COST_MAX: u32 = RATE_LIMIT_MAX;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Room for nearly every answer, so that writing one allocates once.
-const ANSWER_ROOM: usize = 1024;
 
 /// Says whether a token is good: for these scopes, from this address, in this environment, for this audience.
 ///
@@ -45,8 +43,8 @@ const ANSWER_ROOM: usize = 1024;
     security(("bearer" = ["symbolon:tokens:verify"])),
 )]
 #[post("/public/tokens/verify")]
-pub async fn verify_token(caller: Admitted<TokensVerify>) -> Answer {
-    let (asking, raw) = caller.json().await?;
+pub async fn verify_token(applicant: Applicant<TokensVerify>) -> Answer {
+    let (asking, raw) = applicant.admit().await?;
     let question = match Question::quick(&raw) {
         Some(question) => question,
         None => Question::explained(&raw)?,
@@ -59,22 +57,16 @@ pub async fn verify_token(caller: Admitted<TokensVerify>) -> Answer {
         environment: question.environment,
         audience: question.audience.as_deref(),
         cost: question.cost,
-        fresh: asking.fresh,
+        fresh: asking.wants_fresh(),
     };
-    let verified = asking.app.verify(&asking.asker, &ask).await?;
-    let mut text = Vec::with_capacity(ANSWER_ROOM);
-    serde_json::to_writer(&mut text, &Verification::of(&verified, &question.scopes)).map_err(
-        |cause| symbolon_app::Error::Broken {
-            cause: cause.to_string(),
-        },
-    )?;
+    let verified = asking.app().verify(&asking.asker, &ask).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, JSON))
-        .body(text))
+        .body(verification(&verified, &question.scopes)))
 }
 
 /// What is asked.
-#[derive(Debug, PartialEq, serde::Deserialize)]
+#[derive(PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Question<'a> {
     #[serde(borrow, deserialize_with = "token")]
@@ -89,6 +81,19 @@ struct Question<'a> {
     audience: Option<Cow<'a, str>>,
     #[serde(default = "once", deserialize_with = "cost")]
     cost: NonZeroU32,
+}
+
+/// Without the token.
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("scopes", &self.scopes)
+            .field("client_ip", &self.client_ip)
+            .field("environment", &self.environment)
+            .field("audience", &self.audience)
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Question<'a> {
@@ -116,7 +121,11 @@ impl Question<'static> {
         let client_ip = fields.nullable("client_ip", fields::address).flatten();
         let environment = fields.nullable("environment", fields::id).flatten();
         let audience = fields.nullable("audience", |json| {
-            bounded(fields::text(json)?, AUDIENCE_MAX)
+            let text = fields::text(json)?;
+            if text.len() > AUDIENCE_MAX {
+                return Err(FieldCode::TooLong { max: AUDIENCE_MAX }.into());
+            }
+            Ok(text.to_owned())
         });
         let cost = fields.optional("cost", |json| {
             let cost = fields::integer(json)?;
@@ -201,7 +210,7 @@ fn audience<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Cow<'a, str>>, D::Error> {
     let text = Option::<Text<'a>>::deserialize(deserializer)?.map(|it| it.0);
-    if text.as_ref().is_none_or(|text| fits(text, AUDIENCE_MAX)) {
+    if text.as_ref().is_none_or(|text| text.len() <= AUDIENCE_MAX) {
         Ok(text)
     } else {
         Err(D::Error::custom("too long"))

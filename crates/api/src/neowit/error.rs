@@ -104,10 +104,8 @@ fn words(status: StatusCode) -> String {
 mod tests {
     use super::*;
     use actix_web::body::to_bytes;
-    use symbolon_domain::{FieldCode, FieldError, Refusal, RequestId};
+    use symbolon_domain::{FieldCode, FieldError, Refusal};
     use symbolon_text::Lang;
-    use symbolon_web::RequestTag;
-    use uuid::Uuid;
 
     #[test]
     fn table() {
@@ -141,18 +139,7 @@ mod tests {
         ]);
         let mut shown = String::new();
         for lang in Lang::ALL {
-            let tag = RequestTag {
-                shown: "trace-0001".into(),
-                id: RequestId(Uuid::from_u128(7)),
-            };
-            let answer = render(
-                &Asked {
-                    tag,
-                    lang,
-                    authorization: false,
-                },
-                &refusal.clone().into(),
-            );
+            let answer = render(&Asked::sample(lang), &refusal.clone().into());
             assert_eq!(answer.status(), 400);
             let body = to_bytes(answer.into_body()).await.unwrap();
             shown.push_str(&String::from_utf8_lossy(&body));

@@ -148,7 +148,7 @@ async fn update(mut caller: Allowed<ServiceAccountsWrite>) -> Answer {
         .update_service_account(&caller.call(), account, id, patch, None)
         .await
         .map_err(place::gone)?;
-    show(&caller, account, &changed).await
+    show(&caller, account, &changed.record).await
 }
 
 async fn show<P: Demand>(

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use std::net::IpAddr;
 use symbolon_app::{App, Evidence};
 use symbolon_domain::Permission;
-use symbolon_web::origin;
+use symbolon_web::{HotPath, origin};
 
 /// Says whether a token is good, and what it stands for (RFC 7662). The caller authenticates with a token as
 /// Bearer, or as a client with a key's id and secret; either needs `symbolon:tokens:verify`.
@@ -35,6 +35,7 @@ pub async fn introspect_token(
     payload: Payload,
     app: Data<App>,
 ) -> Result<HttpResponse, Failure> {
+    HotPath::mark(&request);
     match introspect(&request, payload, &app).await {
         Ok(known) => Ok(unkept(HttpResponse::Ok()).json(known)),
         Err(fault) => refuse(fault),

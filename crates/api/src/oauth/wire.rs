@@ -20,8 +20,10 @@ pub struct AccessToken {
     /// In seconds, an hour at most.
     #[schema(minimum = 1, maximum = 3600)]
     pub expires_in: u64,
-    /// What it may do, separated by spaces.
-    pub scope: String,
+    /// What it may do, separated by spaces. Absent where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub scope: Option<String>,
 }
 
 impl From<&IssuedAccessToken> for AccessToken {
@@ -30,7 +32,7 @@ impl From<&IssuedAccessToken> for AccessToken {
             access_token: issued.token.reveal().to_owned(),
             token_type: "Bearer",
             expires_in: issued.expires_in.as_secs(),
-            scope: issued.scopes.to_string(),
+            scope: (!issued.scopes.is_empty()).then(|| issued.scopes.to_string()),
         }
     }
 }

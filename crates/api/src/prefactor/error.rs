@@ -204,10 +204,8 @@ impl ToSchema for Error {
 mod tests {
     use super::*;
     use actix_web::body::to_bytes;
-    use symbolon_domain::{Refusal, RequestId};
+    use symbolon_domain::Refusal;
     use symbolon_text::Lang;
-    use symbolon_web::RequestTag;
-    use uuid::Uuid;
 
     #[test]
     fn table() {
@@ -249,15 +247,7 @@ mod tests {
             ];
             let failures = codes.map(Failure::from);
             for failure in failures.into_iter().chain([fields.clone().into()]) {
-                let asked = Asked {
-                    tag: RequestTag {
-                        shown: "trace-0001".into(),
-                        id: RequestId(Uuid::from_u128(7)),
-                    },
-                    lang,
-                    authorization: true,
-                };
-                let answer = render(&asked, &failure);
+                let answer = render(&Asked::sample(lang), &failure);
                 let wait = answer.headers().get("retry-after");
                 let wait = wait.map_or("-", |wait| wait.to_str().unwrap()).to_owned();
                 let status = answer.status().as_u16();

@@ -4,7 +4,7 @@ use super::neowit::basic;
 use super::verify::{make, make_in, posted, token_of_nobody};
 use super::*;
 use std::time::Duration;
-use symbolon_web::TrustedProxies;
+use symbolon_web::{AddressHeader, TrustedProxies};
 
 const AUTHORIZE: &str = "/v1/authorize";
 const ID: &str = "0198a7c2-5d3e-7abc-8def-0123456789ab";
@@ -169,7 +169,8 @@ async fn nobody_learns_why(instance: Instance) {
 #[actix_web::test]
 async fn the_address_is_what_trusted_proxies_say() {
     let instance = Instance::start().await;
-    let trusted = TrustedProxies::new([("10.0.0.0".parse().unwrap(), 8)]);
+    let networks = ["10.0.0.0/8".parse().unwrap()];
+    let trusted = TrustedProxies::new(networks, AddressHeader::XForwardedFor);
     let service = init_service(
         Server::new()
             .app_data(Data::new(instance.app.clone()))
@@ -189,6 +190,9 @@ async fn the_address_is_what_trusted_proxies_say() {
         ("10.1.1.1", Some("203.0.113.9, 198.51.100.1"), 403),
         ("10.1.1.1", Some("198.51.100.1, 203.0.113.9"), 200),
         ("10.1.1.1", Some("203.0.113.9, 10.2.2.2"), 200),
+        ("203.0.113.9", Some("unknown"), 200),
+        // An address that is hidden from us is in no network, nor is it the proxy's.
+        ("10.1.1.1", Some("203.0.113.9, unknown"), 403),
     ] {
         let mut request = TestRequest::with_uri(AUTHORIZE)
             .peer_addr(format!("{peer}:4711").parse().unwrap())

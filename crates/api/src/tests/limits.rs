@@ -312,8 +312,71 @@ async fn answers_wait_until_a_change_is_in_effect(instance: Instance) {
     effective(&delete(&format!("{}?wait=1", billing.path)).await, 2, 2);
 }
 
+/// Whatever narrows what is good can be proved, an account's suspension above all.
+async fn a_patch_waits_too(instance: Instance) {
+    let service = serve!(instance.app);
+    let silent = NodeBeat {
+        id: Uuid::from_u128(7),
+        name: "silent".to_owned(),
+        role: "api".to_owned(),
+        started_at: instance.app.now(),
+        applied: 0,
+        lease: Duration::from_secs(5),
+        max_age: Duration::from_secs(10),
+        uses_flushed_at: None::<Timestamp>,
+    };
+    let (now, store) = (instance.app.now(), instance.app.store());
+    store.beat(&silent, now).await.unwrap();
+    let body = json!({"name": "Billing", "scopes": ["a:b", "c"]});
+    let billing = make(&instance, &service, body).await;
+    let made = async |path: &str, body: Value| posted(&instance, &service, path, body).await;
+    let text = |it: &Value, field: &str| it[field].as_str().unwrap().to_owned();
+    let account = made("/v1/public/accounts", json!({"name": "Other"})).await;
+    let tokens = format!("{}/tokens", billing.path);
+    let token = made(&tokens, json!({})).await;
+    let keys = format!("{}/keys", billing.path);
+    let key = made(&keys, json!({})).await;
+    let limits = json!({"allowed_networks": ["192.0.2.0/24"]});
+    for (path, body) in [
+        (
+            format!("/v1/public/accounts/{}", text(&account, "id")),
+            json!({"status": "suspended"}),
+        ),
+        (billing.path.clone(), json!({"scopes": ["c"]})),
+        (format!("{tokens}/{}", text(&token, "id")), limits.clone()),
+        (format!("{keys}/{}", text(&key, "key_id")), limits),
+    ] {
+        let patch = async |query: &str, body: &Value| {
+            let path = format!("{path}{query}");
+            let ask = Ask::new(&service, Method::PATCH, &path).by(&instance.operator);
+            ask.sends(body).got().await
+        };
+        let got = patch("?wait=20", &body).await;
+        assert_eq!(got.status, 200, "{path}: {}", got.text);
+        let told = &got.json()["effective"];
+        assert_eq!((&told["nodes"], &told["confirmed"]), (&json!(1), &json!(0)));
+        assert!(told["elapsed_ms"].as_u64().unwrap() >= 20, "{told}");
+        let applied = NodeBeat {
+            applied: i64::MAX,
+            ..silent.clone()
+        };
+        store.beat(&applied, now).await.unwrap();
+        // Nothing to change: everything so far is waited for.
+        let told = patch("?wait=10000", &body).await.json();
+        assert_eq!(told["effective"]["confirmed"], 1, "{path}");
+        let bare = patch("", &body).await;
+        assert!(bare.json().get("effective").is_none(), "{}", bare.text);
+        for wrong in ["?wait=10001", "?wait=1&wait=1", "?grace=1h"] {
+            let got = patch(wrong, &body).await;
+            assert_eq!(got.problem(422), "validation_failed", "{wrong}");
+        }
+        store.beat(&silent, now).await.unwrap();
+    }
+}
+
 on_both!(
     limits_at_every_create_and_update,
     uses_are_told_by_day,
     answers_wait_until_a_change_is_in_effect,
+    a_patch_waits_too,
 );

@@ -5,9 +5,8 @@ use crate::envelope::Asked;
 use crate::neowit::DOOR;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use symbolon_domain::{Code, Refusal, RequestId};
+use symbolon_domain::{Code, Refusal};
 use symbolon_text::Lang;
-use symbolon_web::RequestTag;
 
 mod basic;
 mod hostile;
@@ -102,15 +101,7 @@ where
 async fn every_code_comes_in_the_documented_envelope() {
     let mut shown = String::new();
     for code in Code::ALL {
-        let tag = RequestTag {
-            shown: "trace-0001".into(),
-            id: RequestId(uuid::Uuid::from_u128(7)),
-        };
-        let asked = Asked {
-            tag,
-            lang: Lang::En,
-            authorization: true,
-        };
+        let asked = Asked::sample(Lang::En);
         let mut refusal = Refusal::new(*code);
         for name in ["permission", "scope", "limit"] {
             refusal.args.push((name, "3".to_owned()));

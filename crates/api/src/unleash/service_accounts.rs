@@ -116,7 +116,7 @@ pub async fn update_service_account(mut caller: Allowed<ServiceAccountsWrite>) -
         match changed {
             // The scopes that its role was to replace may be others by now.
             Err(error) if error.code() == Code::VersionMismatch => {}
-            changed => return shown(&one(&caller, account, changed?).await?),
+            changed => return shown(&one(&caller, account, changed?.record).await?),
         }
     }
     Err(Code::VersionMismatch.into())

@@ -1,6 +1,6 @@
 //! Misses: one reader of the database for each credential at a time; whoever came meanwhile waits for it.
 
-use super::{Cached, SignedText, TextDigest, Ticket};
+use super::{Cached, SignedToken, TextDigest, Ticket};
 use crate::App;
 use crate::error::{Error, Result};
 use crate::faults::Place;
@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use symbolon_domain::PublicId;
-use symbolon_domain::verdict::LoadedFacts;
 
 /// Reads that lost to something newer before one gives up: each loss means that the credential changed
 /// while it was read.
@@ -104,11 +103,15 @@ impl App {
         for _ in 0..READS {
             let ticket = self.0.cache.ticket();
             metrics::counter!("symbolon_cache_fills_total").increment(1);
-            let Some(found) = self.store().find_by_public_id(id.as_str()).await? else {
-                self.0.cache.note_unknown(id);
-                return Ok(None);
+            let found = match self.store().find_by_public_id(id.as_str()).await {
+                Ok(None) => {
+                    self.0.cache.note_unknown(id);
+                    return Ok(None);
+                }
+                Ok(Some(found)) => self.facts(found),
+                Err(error) => Err(error.into()),
             };
-            let loaded = self.facts(found)?;
+            let loaded = found.map_err(|error| unreadable(id, error))?;
             self.0.gates.pass(Place::CredentialRead).await;
             if let Some(entry) = self.0.cache.admit(loaded, ticket) {
                 return Ok(Some(entry));
@@ -123,34 +126,13 @@ impl App {
     pub(crate) async fn remember_access_token(
         &self,
         digest: TextDigest,
-        it: SignedText,
-    ) -> Result<Arc<SignedText>> {
+        it: SignedToken,
+    ) -> Result<Arc<SignedToken>> {
         let ticket: Ticket = self.0.cache.ticket();
-        if let Some(token) = &it.access_token {
-            let revoked = self.store().is_access_token_revoked(token.id).await?;
-            it.revoked.store(revoked, Ordering::Release);
-            self.0.gates.pass(Place::AccessTokenRead).await;
-        }
-        Ok(self.0.cache.admit_signed(digest, it, ticket))
-    }
-
-    /// Remembers which credential a JWT is, once its digest was found to be that credential's.
-    pub(crate) fn remember_jwt(&self, digest: TextDigest, public_id: PublicId) {
-        let it = SignedText {
-            public_id,
-            access_token: None,
-            revoked: false.into(),
-        };
-        let ticket = self.0.cache.ticket();
-        self.0.cache.admit_signed(digest, it, ticket);
-    }
-
-    /// For the feed: facts as they are read again.
-    pub(crate) fn loaded(
-        &self,
-        found: Vec<symbolon_store::FoundCredential>,
-    ) -> Result<Vec<LoadedFacts>> {
-        found.into_iter().map(|it| self.facts(it)).collect()
+        let revoked = self.store().is_access_token_revoked(it.says.id).await?;
+        it.revoked.store(revoked, Ordering::Release);
+        self.0.gates.pass(Place::AccessTokenRead).await;
+        Ok(self.0.cache.admit_access_token(digest, it, ticket))
     }
 }
 
@@ -158,4 +140,14 @@ fn unavailable() -> Error {
     Error::Unavailable {
         cause: "another request for the same credential failed".into(),
     }
+}
+
+/// A row that does not parse may do so for another process, or for a later release of this one: this
+/// credential cannot be judged here and now, and that is all.
+fn unreadable(id: PublicId, error: Error) -> Error {
+    let Error::Broken { cause } = error else {
+        return error;
+    };
+    tracing::error!(credential = %id, cause, "a credential cannot be read");
+    Error::Unavailable { cause }
 }

@@ -78,7 +78,7 @@ async fn hears_of_it(faults: Faults) -> bool {
         let answer = second.verify(&verifier, &ask).await.unwrap().reason();
         heard = answer == Some(Reason::Revoked);
     }
-    background.stop(&second).await;
+    background.stop(&second, WAIT).await;
     heard
 }
 

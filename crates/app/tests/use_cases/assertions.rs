@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use symbolon_app::{Actor, AssertionGrant, IssuedAccessToken, OAuthFault};
 use symbolon_domain::account::{AccountPatch, ExpiryRequest};
-use symbolon_domain::issue::{NewToken, Rotation, ServiceAccountPatch};
+use symbolon_domain::issue::{Limits, NewToken, Rotation, ServiceAccountPatch};
 use symbolon_domain::retire::Because;
-use symbolon_domain::{AccountStatus, Presented};
+use symbolon_domain::{AccountStatus, Presented, RateLimit};
 
 on_both!(
     an_assertion_gets_an_access_token,
@@ -17,6 +17,7 @@ on_both!(
     clocks_may_differ_by_the_leeway,
     a_jti_works_once,
     of_racing_repeats_one_wins,
+    what_is_not_accepted_is_no_use,
     scopes_are_asked_for_and_not_exceeded,
     a_resource_becomes_the_audience,
     client_credentials_have_to_be_the_same_keys,
@@ -318,6 +319,62 @@ async fn of_racing_repeats_one_wins(world: World) {
     assert_eq!(won.iter().filter(|it| **it).count(), 1);
 }
 
+/// An assertion that somebody keeps neither locks its key out nor looks like a use of it.
+async fn what_is_not_accepted_is_no_use(world: World) {
+    let app = world.app();
+    let made = world.make(service_account("billing", "a")).await;
+    let limits = Limits {
+        rate_limit: RateLimit::new(3, HOUR).ok(),
+        ..Limits::default()
+    };
+    let key = world
+        .issue_key(made.id, NewToken { limits, ..key("a") })
+        .await;
+    let once = Asked::by(&world, &key).with("jti", json!("once")).text();
+    let sends = async |text: &str| Asked::by(&world, &key).send_text(&world, text).await;
+    sends(&once).await.unwrap();
+    let first = app.now();
+    world.advance(SECOND);
+    let now = app.now().as_seconds();
+    for asked in [
+        Asked::by(&world, &key).with("exp", json!(now - 60)),
+        Asked::by(&world, &key).with("aud", json!("https://elsewhere.example")),
+        Asked::by(&world, &key).with("nbf", json!(now + 600)),
+        Asked::by(&world, &key).with("sub", json!("somebody")),
+    ] {
+        let text = asked.text();
+        for _ in 0..4 {
+            assert_ne!(grant_fault(sends(&text).await), NOT_ACCEPTED);
+        }
+    }
+    for _ in 0..4 {
+        assert!(grant_fault(sends(&once).await).contains("jti"));
+    }
+    app.flush_uses().await.unwrap();
+    let admin = world.admin().await;
+    let find = async || {
+        let found = app.find_key(&admin, world.account, key.owner, &key.key_id);
+        found.await.unwrap()
+    };
+    let found = find().await;
+    assert_eq!((found.uses, found.last_used_at), (1, Some(first)));
+    // What is left of the limit is for those who sign; what it refuses uses no jti up.
+    let late = Asked::by(&world, &key).with("jti", json!("late")).text();
+    for _ in 0..2 {
+        Asked::by(&world, &key).send(&world).await.unwrap();
+    }
+    match sends(&late).await {
+        Err(OAuthFault::Failed(error)) => {
+            assert_eq!(error.code(), symbolon_domain::Code::RateLimited);
+        }
+        other => panic!("{other:?}"),
+    }
+    world.advance(20 * MINUTE);
+    sends(&late).await.unwrap();
+    app.flush_uses().await.unwrap();
+    assert_eq!(find().await.uses, 4);
+}
+
 async fn scopes_are_asked_for_and_not_exceeded(world: World) {
     let app = world.app();
     let admin = world.admin().await;
@@ -335,7 +392,11 @@ async fn scopes_are_asked_for_and_not_exceeded(world: World) {
     assert_eq!(narrow.scopes, scopes("a:x"));
     let actor = world.actor(narrow.token.reveal()).await.unwrap();
     assert_eq!(actor.authority().scopes, scopes("a:x"));
-    assert!(ask(Some("")).await.unwrap().scopes.is_empty());
+    let none = ask(Some("")).await.unwrap();
+    assert!(none.scopes.is_empty());
+    assert!(read_jws(none.token.reveal()).1.get("scope").is_none());
+    let actor = world.actor(none.token.reveal()).await.unwrap();
+    assert!(actor.authority().scopes.is_empty());
     for more in ["d", "a:* d", "*", "symbolon:admin", "c:x"] {
         let refused = ask(Some(more)).await;
         assert!(matches!(refused, Err(OAuthFault::InvalidScope)), "{more}");

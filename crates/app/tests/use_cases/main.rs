@@ -21,6 +21,7 @@ mod life;
 mod mail;
 mod minting;
 mod names;
+mod nodes;
 mod numbers;
 mod rotation;
 mod signing_keys;

@@ -459,5 +459,5 @@ async fn switching_basic_on_takes_what_the_keys_open(world: World) {
     assert!(switch(&admin, strong.id, true).await.is_ok());
     // Taking away is everybody's who may write.
     let off = switch(&weak, strong.id, false).await.unwrap();
-    assert!(!off.it.basic_auth_enabled);
+    assert!(!off.record.it.basic_auth_enabled);
 }

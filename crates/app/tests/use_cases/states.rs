@@ -384,7 +384,7 @@ async fn stale_versions_are_refused(world: World) {
         .update_service_account(&by, world.account, made.id, rename("a"), Some(1))
         .await
         .unwrap();
-    assert_eq!(record.it.version, 2);
+    assert_eq!(record.record.it.version, 2);
     let stale = app
         .update_service_account(&by, world.account, made.id, rename("b"), Some(1))
         .await;
@@ -396,7 +396,7 @@ async fn stale_versions_are_refused(world: World) {
         .await
         .unwrap();
     assert_eq!(
-        same.it.version, 2,
+        same.record.it.version, 2,
         "uses do not touch it, nor does a change that changes nothing"
     );
     let account = app.find_account(&admin, world.account).await.unwrap();

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use symbolon_web::AddressHeader;
+
 use super::reader::{Parsed, Reader};
-use super::values::{Network, UrlParts};
+use super::values::{UrlParts, parse_network};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
@@ -14,8 +17,10 @@ pub struct Http {
     /// As configured; see [`Http::public_url_at`].
     pub public_url: Option<String>,
     pub behind_tls_proxy: bool,
-    /// Whose `X-Forwarded-For` is believed, read from the right.
-    pub trusted_proxies: Vec<Network>,
+    /// Whose word about the client's address is believed, read from the right.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where they write it.
+    pub client_address: AddressHeader,
     pub max_connections: usize,
     /// Until a request's head and body have been read.
     pub read_timeout: Duration,
@@ -32,9 +37,12 @@ impl Http {
             public_url: reader.optional("http.public_url", public_url),
             behind_tls_proxy: reader.boolean("http.behind_tls_proxy"),
             trusted_proxies: reader.list("http.trusted_proxies", |item| {
-                Network::parse(item).ok_or_else(|| {
+                parse_network(item).ok_or_else(|| {
                     "addresses and networks without host bits, such as 10.0.0.0/8".to_owned()
                 })
+            }),
+            client_address: reader.text("http.client_address", |text| {
+                AddressHeader::parse(text).ok_or_else(|| "x-forwarded-for or forwarded".to_owned())
             }),
             max_connections: reader.integer("http.max_connections", 1..=1_000_000),
             read_timeout: reader.duration("http.read_timeout", "100ms", "10m"),

@@ -45,6 +45,7 @@ fn the_defaults_are_those_promised() {
                 public_url: None,
                 behind_tls_proxy: false,
                 trusted_proxies: vec![],
+                client_address: symbolon_web::AddressHeader::XForwardedFor,
                 max_connections: 1024,
                 read_timeout: seconds(10),
                 keep_alive: seconds(75),
@@ -96,7 +97,7 @@ fn the_defaults_are_those_promised() {
             },
             uses: Uses {
                 flush_interval: seconds(5),
-                flush_size: 10_000,
+                flush_size: 100_000,
             },
             retention: Retention {
                 idempotency: days(1),
@@ -237,6 +238,7 @@ fn what_is_printed_can_be_read_again() {
         ("SYMBOLON__HTTP__BIND", "0.0.0.0:80"),
         ("SYMBOLON__HTTP__BEHIND_TLS_PROXY", "true"),
         ("SYMBOLON__HTTP__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("SYMBOLON__HTTP__CLIENT_ADDRESS", "forwarded"),
         ("SYMBOLON__HTTP__PUBLIC_URL", "https://tokens.example.org/"),
         ("SYMBOLON__MAIL__FROM", "\"Ops, \\ team\" <ops@example.org>"),
     ];

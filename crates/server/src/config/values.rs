@@ -1,6 +1,7 @@
 //! The kinds of value that settings are made of: durations, secrets, URLs, networks.
 //! Pure parsing and printing; which key takes which kind is the sections' business.
 
+use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -144,41 +145,14 @@ impl<'a> UrlParts<'a> {
     }
 }
 
-/// A network in CIDR notation; a lone address is a network of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    pub address: IpAddr,
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Refuses bits set beyond the prefix: `10.1.0.0/8` is likelier a slip than a wish.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address.parse().ok()?, Some(prefix)),
-            None => (text.parse().ok()?, None),
-        };
-        let (bits, width) = match address {
-            IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
-            IpAddr::V6(v6) => (v6.to_bits(), 128),
-        };
-        let prefix: u8 = match prefix {
-            Some(prefix) if prefix.bytes().all(|b| b.is_ascii_digit()) => prefix.parse().ok()?,
-            Some(_) => return None,
-            None => width,
-        };
-        let host_bits = width.checked_sub(prefix)?;
-        let beyond = 1u128
-            .checked_shl(host_bits.into())
-            .map_or(u128::MAX, |bit| bit - 1);
-        (bits & beyond == 0).then_some(Self { address, prefix })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
+/// A network in CIDR notation; a lone address is a network of one. Refuses bits set beyond the prefix:
+/// `10.1.0.0/8` is likelier a slip than a wish.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
+    };
+    (network.addr() == network.network()).then_some(network)
 }
 
 /// The candidate that `text` was probably meant to be, if one is close enough.
@@ -314,7 +288,7 @@ mod tests {
             ("::/0", "::/0"),
             ("fd00::/8", "fd00::/8"),
         ] {
-            assert_eq!(Network::parse(text).unwrap().to_string(), printed);
+            assert_eq!(parse_network(text).unwrap().to_string(), printed);
         }
         for bad in [
             "10.1.0.0/8",
@@ -327,7 +301,7 @@ mod tests {
             "fd01::/8",
             "",
         ] {
-            assert_eq!(Network::parse(bad), None, "{bad}");
+            assert_eq!(parse_network(bad), None, "{bad}");
         }
     }
 

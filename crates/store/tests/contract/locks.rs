@@ -10,6 +10,7 @@ on_both!(
     a_lock_that_is_not_had_in_time,
     many_who_wait_for_one_lock,
     a_server_that_is_not_there,
+    misses_leave_connections_for_the_others,
 );
 
 /// Another session that holds the database's lock until told to let go.
@@ -149,4 +150,32 @@ async fn a_server_that_is_not_there(db: Db) {
         !format!("{refused} {refused:?}").contains("hunter2"),
         "{refused:?}"
     );
+}
+
+/// Anybody can ask for a credential that is not there, as often as they like.
+async fn misses_leave_connections_for_the_others(db: Db) {
+    let account = db.account().await;
+    let store = db.again(|settings| settings.pool_size = 4);
+    let blocked = db.is_pg().then(|| {
+        // SQLite's readers wait for nobody.
+        let url = db.url().to_owned();
+        let lock = "BEGIN; LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2)";
+        tokio::spawn(async move { symbolon_store::testing::execute(&url, lock).await })
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut misses = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let store = store.clone();
+        misses.spawn(async move { store.find_by_public_id("0123456789abcdef").await });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    assert!(store.find_account(account.id).await.unwrap().is_some());
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    for miss in misses.join_all().await {
+        assert!(miss.unwrap().is_none());
+    }
+    if let Some(blocked) = blocked {
+        blocked.await.unwrap();
+    }
 }

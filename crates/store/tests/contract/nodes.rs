@@ -79,27 +79,30 @@ async fn a_silent_node_counts_until_lease_and_bound_are_over(db: Db) {
     let found = db.store.nodes().await.unwrap().remove(0);
     for (now, counts) in [(T, true), (end.minus(TICK), true), (end, false)] {
         let wanted = if counts { counted(1, 1) } else { counted(0, 0) };
-        assert_eq!(db.store.confirmations(3, now).await.unwrap(), wanted);
+        assert_eq!(db.store.positions(now).await.unwrap().count(3), wanted);
         assert_eq!(found.counts(now), counts);
     }
     // A shorter bound holds from the next beat on.
     beat.max_age = SECOND;
     db.store.beat(&beat, T.plus(SECOND)).await.unwrap();
     let end = T.plus(12 * SECOND);
-    let last = db.store.confirmations(3, end.minus(TICK)).await.unwrap();
+    let last = db.store.positions(end.minus(TICK)).await.unwrap().count(3);
     assert_eq!(last, counted(1, 1));
-    assert_eq!(db.store.confirmations(3, end).await.unwrap(), counted(0, 0));
+    assert_eq!(
+        db.store.positions(end).await.unwrap().count(3),
+        counted(0, 0)
+    );
 }
 
 async fn those_count_as_confirmed_who_have_come_so_far(db: Db) {
-    assert_eq!(db.store.confirmations(0, T).await.unwrap(), counted(0, 0));
+    assert_eq!(db.store.positions(T).await.unwrap().count(0), counted(0, 0));
     for (applied, beaten) in [(4, T), (5, T), (6, T), (9, T.minus(15 * SECOND))] {
         let mut beat = node("one");
         beat.applied = applied;
         db.store.beat(&beat, beaten).await.unwrap();
     }
     for (position, confirmed) in [(4, 3), (5, 2), (6, 1), (7, 0)] {
-        let found = db.store.confirmations(position, T).await.unwrap();
+        let found = db.store.positions(T).await.unwrap().count(position);
         assert_eq!(found, counted(3, confirmed), "position {position}");
     }
 }
@@ -110,12 +113,12 @@ async fn who_leaves_counts_no_more(db: Db) {
         db.store.beat(beat, T).await.unwrap();
     }
     db.store.leave_node(one.id).await.unwrap();
-    assert_eq!(db.store.confirmations(0, T).await.unwrap(), counted(1, 1));
+    assert_eq!(db.store.positions(T).await.unwrap().count(0), counted(1, 1));
     assert_eq!(db.store.nodes().await.unwrap()[0].id, two.id);
     // Twice is no more than once.
     db.store.leave_node(one.id).await.unwrap();
     db.store.beat(&one, T).await.unwrap();
-    assert_eq!(db.store.confirmations(0, T).await.unwrap(), counted(2, 2));
+    assert_eq!(db.store.positions(T).await.unwrap().count(0), counted(2, 2));
 }
 
 async fn uses_are_flushed_until_the_slowest_flush(db: Db) {
@@ -151,5 +154,8 @@ async fn nodes_beat_at_once(db: Db) {
         });
     }
     racers.join_all().await;
-    assert_eq!(db.store.confirmations(19, T).await.unwrap(), counted(6, 6));
+    assert_eq!(
+        db.store.positions(T).await.unwrap().count(19),
+        counted(6, 6)
+    );
 }

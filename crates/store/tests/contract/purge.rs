@@ -271,7 +271,7 @@ async fn uses_by_day_go(db: Db) {
     let credential = direct_credential(&account, T);
     let id = credential.id;
     db.plant(&account, vec![credential]).await;
-    let today = symbolon_store::use_day(T);
+    let today = T.day();
     for (at, uses) in [(T, 1), (T.plus(DAY - TICK), 2), (T.plus(DAY), 4)] {
         let mark = UseMark {
             credential: id,

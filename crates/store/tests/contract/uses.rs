@@ -3,7 +3,7 @@
 use crate::harness::*;
 use std::collections::HashMap;
 use symbolon_domain::{Credential, CredentialId, Timestamp};
-use symbolon_store::{CredentialUse, USE_BATCH, UseMark, use_day};
+use symbolon_store::{CredentialUse, USE_BATCH, UseMark};
 
 on_both!(
     uses_add_up_and_go_forward_only,
@@ -101,7 +101,7 @@ async fn several_marks_of_one_credential_are_one_row(db: Db) {
         let all = between(T, later.plus(DAY), 17 * times);
         assert_eq!(uses_of(&db, ids[0]).await, all);
         let days = db.store.credential_days(ids[0], 0).await.unwrap();
-        let today = use_day(T);
+        let today = T.day();
         assert_eq!(days, [(today, 7 * times), (today + 1, 10 * times)]);
         assert_eq!(uses_of(&db, ids[1]).await, between(T, T, times));
     }
@@ -109,8 +109,8 @@ async fn several_marks_of_one_credential_are_one_row(db: Db) {
 
 async fn uses_count_for_their_day(db: Db) {
     let ids = planted(&db, 2).await;
-    let today = use_day(T);
-    assert_eq!((today, use_day(Timestamp::from_micros(-1))), (20_779, -1));
+    let today = T.day();
+    assert_eq!((today, Timestamp::from_micros(-1).day()), (20_779, -1));
     let last = T.plus(DAY - TICK);
     let marks = [
         used(ids[0], T.minus(TICK), T.minus(TICK), 1),
@@ -200,7 +200,7 @@ async fn racing_flushes_add_up(db: Db) {
     assert_eq!(found, wanted);
     for id in ids {
         let days = db.store.credential_days(id, 0).await.unwrap();
-        assert_eq!(days, [(use_day(T), each), (use_day(T) + 1, each)]);
+        assert_eq!(days, [(T.day(), each), (T.day() + 1, each)]);
     }
 }
 

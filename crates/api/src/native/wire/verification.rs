@@ -1,94 +1,92 @@
-//! The answer about a token, written straight from what is known: nothing of it is copied first.
+//! The answer about a token, written straight from what is known: nothing of it is copied first, and it is
+//! given thousands of times a second, so it is put together by hand. Every answer of the tests is held
+//! against the types here, which describe it.
 
 use crate::envelope::REALM;
 use crate::quota::{self, Left, Policy};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use std::fmt;
+use crate::written::{push_id, push_json, push_number, push_time};
+use std::fmt::{self, Write};
 use symbolon_app::{RateState, Subject, Verified};
-use symbolon_domain::{
-    AccountId, CredentialId, EnvironmentId, Reason, Scope, ServiceAccountId, Timestamp,
-};
+use symbolon_domain::{CredentialId, Reason, Scope};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// Room for nearly every answer, so that writing one allocates once.
+const ANSWER_ROOM: usize = 1024;
+
 /// What was found out about a token. Of one that is `malformed` or `unknown` (which is also what lies outside
 /// the caller's reach) nothing is said.
-#[derive(Serialize, ToSchema)]
-pub struct Verification<'a> {
-    pub valid: bool,
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `verification` writes")]
+pub struct Verification {
+    valid: bool,
     /// `valid`, or the first reason against it.
     #[schema(value_type = super::VerdictCode)]
-    pub code: &'static str,
+    code: &'static str,
     #[schema(required, value_type = Option<String>, format = "uuid")]
-    pub account_id: Option<AccountId>,
+    account_id: Option<Uuid>,
     #[schema(required, value_type = Option<String>, format = "uuid")]
-    pub environment_id: Option<EnvironmentId>,
+    environment_id: Option<Uuid>,
     #[schema(required)]
-    pub service_account: Option<Holder<'a>>,
+    service_account: Option<Holder>,
     #[schema(required)]
-    pub token: Option<Verifying<'a>>,
+    token: Option<Verifying>,
     /// What it may do now.
-    #[schema(required, value_type = Option<Vec<String>>)]
-    pub scopes: Option<Scopes<'a>>,
+    #[schema(required)]
+    scopes: Option<Vec<String>>,
     /// Which of the scopes that were asked for it lacks; only with `insufficient_scope`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<String>)]
-    pub missing_scopes: Option<Missing<'a>>,
+    #[schema(required = false)]
+    missing_scopes: Vec<String>,
     /// Only where the token has a limit, and it was counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ratelimit: Option<Quota>,
-    #[schema(value_type = Headers)]
-    pub headers: PassOn<'a>,
+    #[schema(required = false)]
+    ratelimit: Quota,
+    headers: Headers,
 }
 
 /// The service account that a token belongs to.
-#[derive(Serialize, ToSchema)]
-pub struct Holder<'a> {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `verification` writes")]
+pub struct Holder {
     #[schema(value_type = String, format = "uuid")]
-    pub id: ServiceAccountId,
-    pub name: &'a str,
+    id: Uuid,
+    name: String,
 }
 
 /// The token that was asked about.
-#[derive(Serialize, ToSchema)]
-pub struct Verifying<'a> {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `verification` writes")]
+pub struct Verifying {
     /// Of an access token its `jti`.
     #[schema(value_type = String, format = "uuid")]
-    pub id: Uuid,
+    id: Uuid,
     /// Of an access token its key's.
-    pub public_id: &'a str,
+    public_id: String,
     /// The earliest of all ends: its own, that of its grace, the policy's.
     #[schema(required, value_type = Option<String>, format = "date-time")]
-    pub expires_at: Option<Timestamp>,
+    expires_at: Option<String>,
     /// Whole seconds until then, rounded down.
     #[schema(required)]
-    pub expires_in: Option<u64>,
+    expires_in: Option<u64>,
     /// Replaced by a rotation, and in its grace: fetch the new one.
-    pub retiring: bool,
+    retiring: bool,
 }
 
 /// What is left of a token's rate limit.
-#[derive(Serialize, ToSchema)]
-pub struct Quota {
-    pub limit: u32,
-    pub remaining: u32,
-    /// Seconds until it is whole again, rounded up.
-    pub reset: u64,
-}
-
-/// Header fields for the answer to whoever presented the token, ready to pass on.
-pub struct PassOn<'a> {
-    reason: Option<Reason>,
-    wanted: &'a [Scope],
-    rate: Option<RateState>,
-}
-
-/// Each is there only where it has something to say.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what `PassOn` writes")]
+#[expect(dead_code, reason = "documents what `verification` writes")]
+pub struct Quota {
+    limit: u32,
+    remaining: u32,
+    /// Seconds until it is whole again, rounded up.
+    reset: u64,
+}
+
+/// Header fields for the answer to whoever presented the token, ready to pass on. Each is there only where it
+/// has something to say.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what `verification` writes")]
 pub struct Headers {
-    /// RFC 6750: `invalid_token`, or `insufficient_scope` with the scopes that were asked for.
+    /// RFC 6750: `invalid_token` up to `expired`; `insufficient_scope` with the scopes that were asked for.
     #[schema(required = false, rename = "WWW-Authenticate")]
     www_authenticate: String,
     /// As in draft-ietf-httpapi-ratelimit-headers-11.
@@ -109,50 +107,75 @@ pub struct Headers {
     retry_after: String,
 }
 
-/// The scopes that a token has now.
-pub struct Scopes<'a>(Subject<'a>);
-
-/// Those of the scopes asked for that it lacks.
-pub struct Missing<'a> {
-    verified: &'a Verified,
-    wanted: &'a [Scope],
+/// The answer as JSON; `wanted` are the scopes that were asked for.
+pub fn verification(verified: &Verified, wanted: &[Scope]) -> String {
+    let mut to = String::with_capacity(ANSWER_ROOM);
+    let (reason, rate) = (verified.reason(), verified.rate());
+    to.push_str(if reason.is_none() {
+        "{\"valid\":true,\"code\":\""
+    } else {
+        "{\"valid\":false,\"code\":\""
+    });
+    to.push_str(verified.code());
+    to.push_str("\",\"account_id\":");
+    match verified.subject() {
+        Some(subject) => push_subject(&mut to, &subject, verified),
+        None => to.push_str(
+            "null,\"environment_id\":null,\"service_account\":null,\"token\":null,\"scopes\":null",
+        ),
+    }
+    if reason == Some(Reason::InsufficientScope) {
+        to.push_str(",\"missing_scopes\":");
+        push_scopes(&mut to, verified.missing_scopes(wanted));
+    }
+    if let Some(state) = &rate {
+        to.push_str(",\"ratelimit\":{\"limit\":");
+        push_number(&mut to, state.limit.into());
+        to.push_str(",\"remaining\":");
+        push_number(&mut to, state.remaining.into());
+        to.push_str(",\"reset\":");
+        push_number(&mut to, quota::seconds(state.reset));
+        to.push('}');
+    }
+    to.push_str(",\"headers\":{");
+    push_headers(&mut to, reason, wanted, rate.as_ref());
+    to.push_str("}}");
+    to
 }
 
-impl<'a> Verification<'a> {
-    pub fn of(verified: &'a Verified, wanted: &'a [Scope]) -> Self {
-        let (reason, subject, rate) = (verified.reason(), verified.subject(), verified.rate());
-        let owner = subject.as_ref().and_then(|it| it.service_account);
-        Self {
-            valid: reason.is_none(),
-            code: verified.code(),
-            account_id: subject.as_ref().map(|it| it.account),
-            environment_id: subject.as_ref().and_then(|it| it.environment),
-            service_account: owner.map(|it| Holder {
-                id: it.id,
-                name: it.name.as_str(),
-            }),
-            token: subject.as_ref().map(|it| Verifying {
-                id: token_id(it),
-                public_id: it.credential.public_id.as_str(),
-                expires_at: it.expires_at,
-                expires_in: it.expires_at.map(|end| end.since(verified.now).as_secs()),
-                retiring: it.retiring,
-            }),
-            scopes: subject.map(Scopes),
-            missing_scopes: (reason == Some(Reason::InsufficientScope))
-                .then_some(Missing { verified, wanted }),
-            ratelimit: rate.as_ref().map(|state| Quota {
-                limit: state.limit,
-                remaining: state.remaining,
-                reset: quota::seconds(state.reset),
-            }),
-            headers: PassOn {
-                reason,
-                wanted,
-                rate,
-            },
-        }
-    }
+/// From the value of `account_id` to that of `scopes`.
+fn push_subject(to: &mut String, subject: &Subject<'_>, verified: &Verified) {
+    quoted(to, |to| push_id(to, subject.account.0));
+    to.push_str(",\"environment_id\":");
+    or_null(to, subject.environment, |to, it| {
+        quoted(to, |to| push_id(to, it.0));
+    });
+    to.push_str(",\"service_account\":");
+    or_null(to, subject.service_account, |to, it| {
+        to.push_str("{\"id\":");
+        quoted(to, |to| push_id(to, it.id.0));
+        to.push_str(",\"name\":");
+        push_json(to, it.name.as_str());
+        to.push('}');
+    });
+    to.push_str(",\"token\":{\"id\":");
+    quoted(to, |to| push_id(to, token_id(subject)));
+    to.push_str(",\"public_id\":");
+    quoted(to, |to| to.push_str(subject.credential.public_id.as_str()));
+    to.push_str(",\"expires_at\":");
+    or_null(to, subject.expires_at, |to, end| {
+        quoted(to, |to| push_time(to, end));
+    });
+    to.push_str(",\"expires_in\":");
+    or_null(to, subject.expires_at, |to, end| {
+        push_number(to, end.since(verified.now).as_secs());
+    });
+    to.push_str(if subject.retiring {
+        ",\"retiring\":true},\"scopes\":"
+    } else {
+        ",\"retiring\":false},\"scopes\":"
+    });
+    push_scopes(to, subject.scopes());
 }
 
 /// The id that ends it: an access token's own.
@@ -161,47 +184,74 @@ fn token_id(subject: &Subject<'_>) -> Uuid {
     subject.access_token.map_or(id, |token| token.id)
 }
 
-impl Serialize for Scopes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.scopes().map(Scope::as_str))
+fn push_headers(
+    to: &mut String,
+    reason: Option<Reason>,
+    wanted: &[Scope],
+    rate: Option<&RateState>,
+) {
+    let mut before = "\"";
+    let mut put = |name: &str, value: &dyn fmt::Display| {
+        to.push_str(before);
+        before = ",\"";
+        to.push_str(name);
+        to.push_str("\":");
+        quoted(to, |to| {
+            // Writing to a text does not fail.
+            let _ = write!(Escaped(to), "{value}");
+        });
+    };
+    match reason {
+        Some(Reason::InsufficientScope) => put("WWW-Authenticate", &Lacking(wanted)),
+        // What is good but not here or not for this is a 403, which another token would not be better at.
+        Some(reason) if reason.is_unauthenticated() => put("WWW-Authenticate", &Invalid),
+        _ => {}
     }
-}
-
-impl Serialize for Missing<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let missing = self.verified.missing_scopes(self.wanted);
-        serializer.collect_seq(missing.map(Scope::as_str))
-    }
-}
-
-impl Serialize for PassOn<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_map(None)?;
-        match self.reason {
-            None | Some(Reason::RateLimited) => {}
-            Some(Reason::InsufficientScope) => {
-                let challenge = Lacking(self.wanted);
-                fields.serialize_entry("WWW-Authenticate", &Shown(&challenge))?;
-            }
-            Some(_) => fields.serialize_entry("WWW-Authenticate", &Shown(&Invalid))?,
+    if let Some(state) = rate {
+        put("RateLimit-Policy", &Policy(state));
+        put("RateLimit", &Left(state));
+        if let Some(span) = state.retry_after {
+            put("Retry-After", &quota::wait(span));
         }
-        if let Some(state) = &self.rate {
-            fields.serialize_entry("RateLimit-Policy", &Shown(&Policy(state)))?;
-            fields.serialize_entry("RateLimit", &Shown(&Left(state)))?;
-            if let Some(span) = state.retry_after {
-                fields.serialize_entry("Retry-After", &Shown(&quota::wait(span)))?;
-            }
-        }
-        fields.end()
     }
 }
 
-/// What prints itself, as a text.
-struct Shown<'a, T>(&'a T);
+fn quoted(to: &mut String, write: impl FnOnce(&mut String)) {
+    to.push('"');
+    write(to);
+    to.push('"');
+}
 
-impl<T: fmt::Display> Serialize for Shown<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self.0)
+fn or_null<T>(to: &mut String, value: Option<T>, write: impl FnOnce(&mut String, T)) {
+    match value {
+        Some(value) => write(to, value),
+        None => to.push_str("null"),
+    }
+}
+
+/// No character of a scope is escaped in JSON.
+fn push_scopes<'a>(to: &mut String, scopes: impl Iterator<Item = &'a Scope>) {
+    to.push('[');
+    for (at, scope) in scopes.enumerate() {
+        to.push_str(if at == 0 { "\"" } else { ",\"" });
+        to.push_str(scope.as_str());
+        to.push('"');
+    }
+    to.push(']');
+}
+
+/// Within a JSON text: header fields are visible ASCII, of which only these two are escaped.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if matches!(c, '"' | '\\') {
+                self.0.push('\\');
+            }
+            self.0.push(c);
+        }
+        Ok(())
     }
 }
 

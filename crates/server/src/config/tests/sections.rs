@@ -181,6 +181,11 @@ fn senders_and_levels_are_checked() {
             vec!["proxy", "10.0.0.1,", "10.0.0.1/8"],
         ),
         (
+            "SYMBOLON__HTTP__CLIENT_ADDRESS",
+            vec!["x-forwarded-for", "forwarded"],
+            vec!["", "X-Real-IP", "x-forwarded-for, forwarded"],
+        ),
+        (
             "SYMBOLON__HTTP__PUBLIC_URL",
             vec!["https://h/x/", "http://[::1]:8"],
             vec![
