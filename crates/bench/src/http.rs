@@ -2,11 +2,11 @@
 //! requests are bytes made beforehand, answers are looked at where they were received.
 
 use crate::AnyError;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER: usize = 16 * 1024;
 
 /// What stands before and after the token in a request.
@@ -105,24 +105,48 @@ impl Connection {
     }
 
     pub fn receive(&mut self) -> Result<Answer<'_>, AnyError> {
-        self.filled = 0;
-        let (length, body_at) = loop {
-            if self.filled == self.buffer.len() {
-                self.buffer.resize(2 * self.filled, 0);
-            }
-            match self.stream.read(&mut self.buffer[self.filled..])? {
-                0 => return Err("the server closed the connection".into()),
-                read => self.filled += read,
-            }
-            let received = &self.buffer[..self.filled];
-            if let Some(found) = complete(received, self.last)? {
-                break found;
-            }
-        };
-        if length != self.filled {
+        while !self.read()? {}
+        self.answer()
+    }
+
+    /// What is there does not block; a whole answer, once it is.
+    pub fn received(&mut self) -> Result<Option<Answer<'_>>, AnyError> {
+        match self.read() {
+            Ok(true) => self.answer().map(Some),
+            Ok(false) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn never_block(&self) -> std::io::Result<()> {
+        self.stream.set_nonblocking(true)
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Reads once; whether a whole answer is there.
+    fn read(&mut self) -> std::io::Result<bool> {
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(2 * self.filled, 0);
+        }
+        match self.stream.read(&mut self.buffer[self.filled..])? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => self.filled += read,
+        }
+        let whole =
+            complete(&self.buffer[..self.filled], self.last).map_err(std::io::Error::other)?;
+        self.last = whole.unwrap_or(self.last);
+        Ok(whole.is_some())
+    }
+
+    fn answer(&mut self) -> Result<Answer<'_>, AnyError> {
+        let ((length, body_at), filled) = (self.last, std::mem::take(&mut self.filled));
+        if length != filled {
             return Err("more was received than one answer".into());
         }
-        self.last = (length, body_at);
         let bytes = &self.buffer[..length];
         let status = std::str::from_utf8(&bytes[9..12])?.parse()?;
         Ok(Answer {
@@ -134,7 +158,7 @@ impl Connection {
 }
 
 /// The length of a whole answer, and where its body begins.
-fn complete(received: &[u8], last: (usize, usize)) -> Result<Option<(usize, usize)>, AnyError> {
+fn complete(received: &[u8], last: (usize, usize)) -> Result<Option<(usize, usize)>, String> {
     const END: &[u8] = b"\r\n\r\n";
     // As long as the one before, and its head ends at the same place: its lengths are the same too.
     if received.len() == last.0 && received[..last.1].ends_with(END) {
@@ -144,14 +168,14 @@ fn complete(received: &[u8], last: (usize, usize)) -> Result<Option<(usize, usiz
         return Ok(None);
     };
     let body_at = end + END.len();
-    let head = std::str::from_utf8(&received[..end])?;
+    let head = std::str::from_utf8(&received[..end]).map_err(|e| e.to_string())?;
     let announced = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_length = name.eq_ignore_ascii_case("content-length");
         is_length.then(|| value.trim().parse::<usize>())
     });
     let length = match announced {
-        Some(length) => body_at + length?,
+        Some(length) => body_at + length.map_err(|e| e.to_string())?,
         None if head.starts_with("HTTP/1.1 204") => body_at,
         None => return Err("an answer without Content-Length".into()),
     };

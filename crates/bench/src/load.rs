@@ -4,8 +4,14 @@
 
 use crate::AnyError;
 use crate::histogram::Histogram;
-use crate::http::{Answer, Connection, Template};
+use crate::http::{Answer, Connection, PATIENCE, Template};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,66 +76,69 @@ impl Source {
 
     /// Asks once for every token.
     pub fn warm(&self) -> Result<(), AnyError> {
-        let mut lanes = Lanes::open(self)?;
-        let mut next = 0..self.tokens.len();
-        while lanes.step(|| next.next())? != (0, 0) {}
-        Ok(())
+        let mut tokens = 0..self.tokens.len();
+        self.saturate(|| tokens.next()).map(|_| ())
     }
 
     /// As many requests as are answered in this time, [`CONNECTIONS`] at once; per second.
     pub fn closed(&self, time: Duration, seed: u64) -> Result<Closed, AnyError> {
-        let mut lanes = Lanes::open(self)?;
         let mut draw = Draw::new(seed);
         let start = Instant::now();
-        let mut requests = 0;
-        while start.elapsed() < time {
-            requests += lanes.step(|| Some(draw.below(self.tokens.len())))?.0;
-        }
-        requests += lanes.step(|| None)?.0;
+        let requests =
+            self.saturate(|| (start.elapsed() < time).then(|| draw.below(self.tokens.len())))?;
         Ok(Closed {
             requests,
             took: start.elapsed(),
         })
     }
 
+    /// A request under way on each connection, as long as there is a next one; how many were answered.
+    fn saturate(&self, mut next: impl FnMut() -> Option<usize>) -> Result<usize, AnyError> {
+        let (mut lanes, mut answered) = (Lanes::open(self)?, 0);
+        for lane in 0..CONNECTIONS {
+            if let Some(token) = next() {
+                lanes.send(lane, token)?;
+            }
+        }
+        while lanes.waiting > 0 {
+            for lane in lanes.answered(PATIENCE)? {
+                answered += 1;
+                if let Some(token) = next() {
+                    lanes.send(lane, token)?;
+                }
+            }
+        }
+        Ok(answered)
+    }
+
     /// Requests at a fixed rate, evenly spaced over [`CONNECTIONS`].
     pub fn open(&self, rate: f64, time: Duration, seed: u64) -> Result<Histogram, AnyError> {
         let period = Duration::from_secs_f64(CONNECTIONS as f64 / rate);
-        // Everybody is connected by then.
-        let start = Instant::now() + Duration::from_millis(100);
-        let lane = |at: usize| -> Result<Histogram, String> {
-            let told = |error: AnyError| error.to_string();
-            let mut connection = Connection::open(self.to).map_err(told)?;
-            let mut draw = Draw::new(seed.wrapping_mul(1000).wrapping_add(at as u64));
-            let mut histogram = Histogram::default();
-            let mut request = Vec::new();
-            let mut due = start + period.mul_f64(at as f64 / CONNECTIONS as f64);
-            let end = start + time;
-            while due < end {
-                let token = &self.tokens[draw.below(self.tokens.len())];
-                self.template.write(token, &mut request);
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                let answer = connection.ask(&request).map_err(told)?;
-                let latency = due.elapsed();
-                self.expects.check(&answer).map_err(told)?;
-                histogram.record(latency);
-                due += period;
+        let (mut lanes, mut draw) = (Lanes::open(self)?, Draw::new(seed));
+        let start = Instant::now();
+        let end = start + time;
+        let first = |lane| start + period.mul_f64(lane as f64 / CONNECTIONS as f64);
+        let mut due: Vec<Instant> = (0..CONNECTIONS).map(first).collect();
+        let mut idle: BinaryHeap<_> = (0..CONNECTIONS).map(|it| Reverse((due[it], it))).collect();
+        let mut histogram = Histogram::default();
+        while lanes.waiting > 0 || !idle.is_empty() {
+            while let Some(&Reverse((at, lane))) = idle.peek()
+                && at <= Instant::now()
+            {
+                idle.pop();
+                lanes.send(lane, draw.below(self.tokens.len()))?;
             }
-            Ok(histogram)
-        };
-        let mut all = Histogram::default();
-        std::thread::scope(|scope| {
-            let lanes: Vec<_> = (0..CONNECTIONS)
-                .map(|at| {
-                    let lane = &lane;
-                    scope.spawn(move || lane(at))
-                })
-                .collect();
-            for lane in lanes {
-                all.add(&lane.join().map_err(|_| "a lane panicked")??);
+            let next = idle.peek().map(|Reverse((at, _))| *at);
+            let until = next.map(|at| at.saturating_duration_since(Instant::now()));
+            for lane in lanes.answered(until.unwrap_or(PATIENCE))? {
+                histogram.record(due[lane].elapsed());
+                due[lane] += period;
+                if due[lane] < end {
+                    idle.push(Reverse((due[lane], lane)));
+                }
             }
-            Ok(all)
-        })
+        }
+        Ok(histogram)
     }
 }
 
@@ -144,49 +153,68 @@ impl Closed {
     }
 }
 
-/// All connections of a closed loop in one thread: each has a request under way while the others are
-/// looked at, so the server is never without work and this side never waits but for it.
+/// All connections, served by one thread as their answers come: it takes little from the machine that the
+/// server runs on, too.
 struct Lanes<'a> {
     source: &'a Source,
-    lanes: Vec<(Connection, bool)>,
+    lanes: Vec<Connection>,
+    waiting: usize,
+    poll: OwnedFd,
+    events: Vec<epoll::Event>,
     request: Vec<u8>,
 }
 
 impl<'a> Lanes<'a> {
     fn open(source: &'a Source) -> Result<Self, AnyError> {
-        let lanes = (0..CONNECTIONS)
-            .map(|_| Ok((Connection::open(source.to)?, false)))
-            .collect::<Result<_, AnyError>>()?;
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut lanes = Vec::with_capacity(CONNECTIONS);
+        for lane in 0..CONNECTIONS {
+            let connection = Connection::open(source.to)?;
+            connection.never_block()?;
+            let data = epoll::EventData::new_u64(lane as u64);
+            epoll::add(&poll, connection.stream(), data, epoll::EventFlags::IN)?;
+            lanes.push(connection);
+        }
         Ok(Self {
             source,
             lanes,
+            waiting: 0,
+            poll,
+            events: Vec::with_capacity(CONNECTIONS),
             request: Vec::new(),
         })
     }
 
-    /// Takes the answer of each connection and sends its next request, if there is one: how many answers
-    /// were taken, and how many requests sent.
-    fn step(
-        &mut self,
-        mut next: impl FnMut() -> Option<usize>,
-    ) -> Result<(usize, usize), AnyError> {
-        let (mut answered, mut begun) = (0, 0);
-        for (connection, is_waiting) in &mut self.lanes {
-            if *is_waiting {
-                let answer = connection.receive()?;
+    fn send(&mut self, lane: usize, token: usize) -> Result<(), AnyError> {
+        let token = &self.source.tokens[token];
+        self.source.template.write(token, &mut self.request);
+        self.lanes[lane].send(&self.request)?;
+        self.waiting += 1;
+        Ok(())
+    }
+
+    /// Whose answers are there, each of them checked; waits for the first at most so long.
+    fn answered(&mut self, at_most: Duration) -> Result<Vec<usize>, AnyError> {
+        let timeout = Timespec::try_from(at_most)?;
+        self.events.clear();
+        let buffer = spare_capacity(&mut self.events);
+        match epoll::wait(&self.poll, buffer, Some(&timeout)) {
+            Ok(0) if at_most >= PATIENCE => return Err("no answer for half a minute".into()),
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        let mut answered = Vec::with_capacity(self.events.len());
+        for event in &self.events {
+            let data = event.data;
+            let lane = data.u64() as usize;
+            if let Some(answer) = self.lanes[lane].received()? {
                 self.source.expects.check(&answer)?;
-                *is_waiting = false;
-                answered += 1;
-            }
-            if let Some(token) = next() {
-                let token = &self.source.tokens[token];
-                self.source.template.write(token, &mut self.request);
-                connection.send(&self.request)?;
-                *is_waiting = true;
-                begun += 1;
+                self.waiting -= 1;
+                answered.push(lane);
             }
         }
-        Ok((answered, begun))
+        Ok(answered)
     }
 }
 
