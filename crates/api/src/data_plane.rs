@@ -1,5 +1,5 @@
-//! The way in for whoever asks about other people's credentials: the extractor that yields an [`Asker`]
-//! instead of an actor. It runs tens of thousands of times a second, so it keeps nothing of the request.
+//! The way in for whoever asks about other people's credentials: the extractor whose caller is admitted as an
+//! [`Asker`], not as an actor. It runs tens of thousands of times a second, so it copies nothing of the request.
 
 use crate::body;
 use crate::caller::{self, Demand};
